@@ -1,0 +1,226 @@
+public import Audit
+import Foundation
+public import Logging
+public import Postgres
+public import Redaction
+public import Schema
+public import Vault
+public import struct Foundation.UUID
+
+/// The only door to personal data: a tenant transaction, the subjects' keys, the log, and the kept answer, joined
+/// in one unit of work.
+///
+/// - Writes (``write(_:subjects:_:)``): rows and their log entries are committed together, or none of them.
+/// - Reads (``read(_:of:action:codes:_:)``): sealed rows first, then the keys, then the committed log entry, and
+///   only then the plaintext.
+/// - Work of the service itself (``operate(_:_:)``), under the worker's role: erasures, publication, housekeeping.
+///
+/// Errors are ``CustodyError``; a database, vault or log that can't be reached is `.unavailable`, and then nothing
+/// was released and nothing is half-written.
+public struct Custody: Sendable {
+  let data: PostgresPool
+  let worker: PostgresPool
+  let keyStore: KeyStore
+  let keys: SubjectKeys
+  let journal: ReadJournal
+  let keyring: any Keyring
+  let originHost: String
+  let logger: Logger
+
+  /// Joins the parts. The pools are started and stopped by the caller.
+  ///
+  /// - Parameters:
+  ///   - data: the data database under the application's role.
+  ///   - worker: the data database under the worker's role.
+  ///   - vault: the vault database under its own role.
+  ///   - keyring: the epoch keys.
+  ///   - originHost: the host in the origin of every log, for example `privacy.example.com`.
+  public init(
+    data: PostgresPool, worker: PostgresPool, vault: PostgresPool, keyring: any Keyring, originHost: String,
+    logger: Logger
+  ) {
+    self.data = data
+    self.worker = worker
+    self.keyStore = KeyStore(pool: vault)
+    self.keys = SubjectKeys(store: keyStore, keyring: keyring)
+    self.journal = ReadJournal(pool: data)
+    self.keyring = keyring
+    self.originHost = originHost
+    self.logger = logger
+  }
+
+  /// Whose keys a write needs. Declared before the transaction begins, so that nothing is awaited inside it.
+  public enum Subjects: Sendable {
+    /// Nobody's.
+    case none
+    /// Those of existing, live subjects.
+    case existing([SubjectID])
+    /// A subject that is made for this unit: its key is committed durably in the vault first.
+    case creating
+  }
+
+  // MARK: Writing
+
+  /// Runs `body` in one tenant transaction and commits it with its log entries.
+  ///
+  /// `body` runs synchronously on the connection's thread. Declared subjects are held live until the commit, so an
+  /// erasure waits for it or makes it throw `.erased`.
+  public func write<Result: Sendable>(
+    _ context: AccessContext, subjects: Subjects = .none, _ body: @escaping @Sendable (UnitOfWork) throws -> Result
+  ) async throws -> Result {
+    try await translating {
+      let indexKey = try await keys.indexKey(of: context.tenant)
+      switch subjects {
+      case .none:
+        return try await unit(data, context, keys: [:], created: nil, indexKey: indexKey, body)
+      case .existing(let subjects):
+        let lent = try await keys.keys(of: subjects, tenant: context.tenant)
+        return try await unit(data, context, keys: lent, created: nil, indexKey: indexKey) { unit in
+          try SubjectStore.lockLive(subjects, tenant: context.tenant, in: unit.database)
+          return try body(unit)
+        }
+      case .creating:
+        let (subject, key, wrapped) = try await keys.createSubject(tenant: context.tenant)
+        return try await unit(data, context, keys: [subject: key], created: subject, indexKey: indexKey) { unit in
+          try SubjectStore.insert(
+            subject, commitment: wrapped.commitment, tenant: context.tenant, at: unit.now, in: unit.database)
+          unit.record(
+            .keyCreated, subject: subject,
+            codes: ["key_commitment": Self.hex(wrapped.commitment), "epoch": String(wrapped.epoch.rawValue)])
+          return try body(unit)
+        }
+      }
+    }
+  }
+
+  /// Runs `body` in one tenant transaction under the worker's role and commits it with its log entries.
+  public func operate<Result: Sendable>(
+    _ context: AccessContext, _ body: @escaping @Sendable (UnitOfWork) throws -> Result
+  ) async throws -> Result {
+    try await translating {
+      let indexKey = try await keys.indexKey(of: context.tenant)
+      return try await unit(worker, context, keys: [:], created: nil, indexKey: indexKey, body)
+    }
+  }
+
+  private func unit<Result: Sendable>(
+    _ pool: PostgresPool, _ context: AccessContext, keys: [SubjectID: DataKey], created: SubjectID?,
+    indexKey: IndexKey, _ body: @escaping @Sendable (UnitOfWork) throws -> Result
+  ) async throws -> Result {
+    try await pool.transaction(settings: context.settings) { transaction in
+      let unit = UnitOfWork(
+        context: context, database: transaction, now: Microseconds.now(), keys: keys, created: created,
+        indexKey: indexKey)
+      let result = try body(unit)
+      try unit.appendEntries()
+      return result
+    }
+  }
+
+  // MARK: Reading
+
+  /// Rows of the tenant, still sealed: a single-shot read, drained with others in one round trip.
+  public func rows(_ statement: SQL, _ context: AccessContext) async throws -> [Row] {
+    try await translating { try await data.read(statement, settings: context.settings) }
+  }
+
+  /// Opens fields of those subjects and releases the result once the entry that says so is committed.
+  ///
+  /// Throws `.erased` when one of the subjects is tombstoned by the time of the commit, whatever was opened before.
+  public func read<Result: Sendable>(
+    _ context: AccessContext, of subjects: [SubjectID], action: AuditAction = .personalDataRead,
+    codes: [String: String] = [:], _ body: (Opener) throws -> Result
+  ) async throws -> Result {
+    try await translating {
+      let distinct = Array(Set(subjects)).sorted()
+      let lent = try await keys.keys(of: distinct, tenant: context.tenant)
+      let opener = Opener(context: context, keys: lent)
+      let result = try body(opener)
+      let record = context.record(action, fields: opener.fields, codes: codes, outcome: .ok)
+      try await journal.append(JournalEntry(record: record, subjects: distinct), tenant: context.tenant)
+      return result
+    }
+  }
+
+  /// Finds the row that has claimed a normalised value, by its lookup tag.
+  public func lookUp(_ normalised: Personal<String>, as kind: TagKind, _ context: AccessContext) async throws
+    -> (row: UUID, subject: SubjectID)?
+  {
+    try await translating {
+      let index = try await keys.indexKey(of: context.tenant)
+      let rows = try await data.read(
+        LookupTagStore.query(
+          index.tag(kind, normalised.disclosed()), kind: kind, epoch: index.epoch, tenant: context.tenant),
+        settings: context.settings)
+      return try rows.first.map(LookupTagStore.decode)
+    }
+  }
+
+  /// Commits one entry that is not about any subject's data: a refusal, a search without a hit.
+  public func note(_ context: AccessContext, _ action: AuditAction, outcome: AuditOutcome, codes: [String: String])
+    async throws
+  {
+    try await translating {
+      let record = context.record(action, fields: [], codes: codes, outcome: outcome)
+      try await journal.append(JournalEntry(record: record, subjects: []), tenant: context.tenant)
+    }
+  }
+
+  // MARK: Packages: values under an expiring key of their own
+
+  /// Seals bytes under a new key of their own that dies at `expires` or with the subject, whichever is first.
+  public func sealExpiring(
+    _ bytes: [UInt8], as field: PersonalField, id: UUID, of subject: SubjectID, expires: Int64,
+    _ context: AccessContext
+  ) async throws -> [UInt8] {
+    try await translating {
+      let key = try await keys.createExpiringKey(
+        tenant: context.tenant, subject: subject, id: id, expires: expires)
+      return try key.seal(
+        bytes,
+        at: FieldAddress(tenant: context.tenant.uuid, subject: subject.uuid, row: id, field: field.rawValue))
+    }
+  }
+
+  /// Opens what ``sealExpiring(_:as:id:of:expires:_:)`` sealed, and releases it once the entry is committed.
+  public func openExpiring(
+    _ envelope: [UInt8], as field: PersonalField, id: UUID, of subject: SubjectID, action: AuditAction,
+    codes: [String: String], _ context: AccessContext
+  ) async throws -> [UInt8] {
+    try await translating {
+      let key = try await keys.expiringKey(tenant: context.tenant, id: id)
+      let bytes = try key.open(
+        envelope,
+        at: FieldAddress(tenant: context.tenant.uuid, subject: subject.uuid, row: id, field: field.rawValue))
+      let record = context.record(action, fields: [field], codes: codes, outcome: .ok)
+      try await journal.append(JournalEntry(record: record, subjects: [subject]), tenant: context.tenant)
+      return bytes
+    }
+  }
+
+  // MARK: Errors
+
+  /// Translates what the parts throw, once: a part that can't be reached is `.unavailable`, an envelope that does
+  /// not open is `.unreadable`. Everything else goes on as it is.
+  func translating<Result>(_ body: () async throws -> Result) async throws -> Result {
+    do {
+      return try await body()
+    } catch let error as PostgresError where error.isUnavailability {
+      logger.warning("a database did not answer", metadata: ["code": "\(error.code)"])
+      throw CustodyError(.unavailable, field: "database")
+    } catch let error as VaultError {
+      logger.error("the vault refused", metadata: ["code": "\(error.code)"])
+      throw CustodyError(.unreadable)
+    }
+  }
+
+  static func hex(_ bytes: [UInt8]) -> String {
+    let digits = Array("0123456789abcdef")
+    return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+  }
+}
+
+extension AccessContext {
+  /// Row-level security, set in the same round trip as the transaction's first statement.
+  var settings: [SessionSetting] { [SessionSetting(name: "app.tenant_id", value: tenant.description)] }
+}

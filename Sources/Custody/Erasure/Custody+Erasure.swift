@@ -1,0 +1,20 @@
+import Vault
+
+extension Custody {
+  /// What the vault says of a subject's key: its commitment, and when it was destroyed, if it was.
+  public func keyCommitment(of subject: SubjectID, _ context: AccessContext) async throws
+    -> (commitment: [UInt8], destroyedAt: Int64?)
+  {
+    try await translating {
+      let (commitment, destroyed) = try await keys.commitment(of: subject, tenant: context.tenant)
+      return (commitment, destroyed)
+    }
+  }
+
+  /// Step 3: destroys the subject's key, and every other key that belongs to the subject, and leaves a tombstone in
+  /// the vault. Call only once the erasure is in the ledger. Idempotent: returns the time of the first destruction,
+  /// microseconds since the Unix epoch, which is the live erasure time.
+  public func destroyKey(of subject: SubjectID, commitment: [UInt8], _ context: AccessContext) async throws -> Int64 {
+    try await translating { try await keys.destroy(subject, commitment: commitment, tenant: context.tenant) }
+  }
+}

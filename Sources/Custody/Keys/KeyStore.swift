@@ -1,0 +1,129 @@
+import Foundation
+import Postgres
+import Vault
+
+/// The vault database's rows: wrapped keys and their tombstones. The only SQL that touches them.
+struct KeyStore: Sendable {
+  let pool: PostgresPool
+
+  /// What the vault holds under one id.
+  enum Stored: Sendable {
+    case live(WrappedKey)
+    case destroyed(commitment: [UInt8], at: Int64)
+  }
+
+  private func settings(_ tenant: TenantID) -> [SessionSetting] {
+    [SessionSetting(name: "app.tenant_id", value: tenant.description)]
+  }
+
+  /// The stored keys under those ids; an id without a row is absent from the answer.
+  func find(_ kind: KeyOwner.Kind, _ ids: [UUID], tenant: TenantID) async throws -> [UUID: Stored] {
+    if ids.isEmpty { return [:] }
+    let rows = try await pool.read(
+      """
+      SELECT key_id, epoch, wrapped, commitment, destroyed_at FROM vault.keys
+      WHERE tenant_id = \(tenant.uuid) AND kind = \(Int(kind.rawValue)) AND key_id = ANY(\(ids))
+      """, settings: settings(tenant))
+    var found: [UUID: Stored] = [:]
+    for row in rows {
+      let id = try row.decode("key_id", as: UUID.self)
+      let commitment = try row.decode("commitment", as: [UInt8].self)
+      if let at = try row.decode("destroyed_at", as: Int64?.self) {
+        found[id] = .destroyed(commitment: commitment, at: at)
+      } else {
+        found[id] = .live(
+          WrappedKey(
+            epoch: EpochNumber(rawValue: try row.decode("epoch", as: Int32.self)),
+            blob: try row.decode("wrapped", as: [UInt8].self), commitment: commitment))
+      }
+    }
+    return found
+  }
+
+  /// Commits a new key durably. False when the id is taken, by a live key or by a tombstone.
+  func insert(
+    _ kind: KeyOwner.Kind, id: UUID, tenant: TenantID, subject: SubjectID?, wrapped: WrappedKey, at now: Int64,
+    expires: Int64? = nil
+  ) async throws -> Bool {
+    try await pool.transaction(settings: settings(tenant)) { transaction in
+      let inserted = try transaction.execute(
+        """
+        INSERT INTO vault.keys
+          (tenant_id, kind, key_id, subject_id, epoch, wrapped, commitment, created_at, expires_at)
+        VALUES (\(tenant.uuid), \(Int(kind.rawValue)), \(id), \(subject?.uuid), \(wrapped.epoch.rawValue),
+                \(wrapped.blob), \(wrapped.commitment), \(now), \(expires))
+        ON CONFLICT DO NOTHING
+        """)
+      return inserted == 1
+    }
+  }
+
+  /// Destroys the subject's key and every other key that belongs to the subject, in one commit, and returns the
+  /// time of the destruction: of this one, or of the earlier one when it had happened before. Without a row for the
+  /// subject a tombstone is put in its place, so that a key for that id is never created later.
+  func destroy(subject: SubjectID, commitment: [UInt8], tenant: TenantID, at now: Int64) async throws -> Int64 {
+    try await pool.transaction(settings: settings(tenant)) { transaction in
+      try transaction.execute(
+        """
+        INSERT INTO vault.keys (tenant_id, kind, key_id, commitment, created_at, destroyed_at)
+        VALUES (\(tenant.uuid), \(Int(KeyOwner.Kind.subject.rawValue)), \(subject.uuid), \(commitment), \(now), \(now))
+        ON CONFLICT DO NOTHING
+        """)
+      try transaction.execute(
+        """
+        UPDATE vault.keys SET wrapped = NULL, epoch = NULL, destroyed_at = \(now)
+        WHERE tenant_id = \(tenant.uuid) AND destroyed_at IS NULL
+          AND (kind = \(Int(KeyOwner.Kind.subject.rawValue)) AND key_id = \(subject.uuid)
+               OR subject_id = \(subject.uuid))
+        """)
+      let rows = try transaction.query(
+        """
+        SELECT destroyed_at FROM vault.keys
+        WHERE tenant_id = \(tenant.uuid) AND kind = \(Int(KeyOwner.Kind.subject.rawValue))
+          AND key_id = \(subject.uuid)
+        """)
+      guard let row = rows.first, let at = try row.decode("destroyed_at", as: Int64?.self) else {
+        throw CustodyError(.keyMissing)
+      }
+      return at
+    }
+  }
+
+  /// Deletes the tenant's expiring keys whose time has passed; returns how many.
+  func deleteExpired(tenant: TenantID, before now: Int64) async throws -> Int {
+    try await pool.transaction(settings: settings(tenant)) { transaction in
+      try transaction.execute(
+        """
+        DELETE FROM vault.keys
+        WHERE tenant_id = \(tenant.uuid) AND kind = \(Int(KeyOwner.Kind.expiring.rawValue)) AND expires_at < \(now)
+        """)
+    }
+  }
+
+  /// Binds the vault to its keyring at the first start; false when it belongs to another installation.
+  func bind(installation: UUID, epochs: [EpochNumber], at now: Int64) async throws -> Bool {
+    try await pool.transaction { transaction in
+      try transaction.execute(
+        "INSERT INTO vault.installation (id, created_at) VALUES (\(installation), \(now)) ON CONFLICT DO NOTHING")
+      let rows = try transaction.query("SELECT id FROM vault.installation")
+      guard try rows.first?.decode("id", as: UUID.self) == installation else { return false }
+      for epoch in epochs {
+        try transaction.execute(
+          "INSERT INTO vault.epochs (epoch, created_at) VALUES (\(epoch.rawValue), \(now)) ON CONFLICT DO NOTHING")
+      }
+      return true
+    }
+  }
+
+  /// How many live keys each epoch wraps, for the tenant.
+  func liveKeys(tenant: TenantID) async throws -> [Int32: Int64] {
+    let rows = try await pool.read(
+      """
+      SELECT epoch, count(*) AS live FROM vault.keys
+      WHERE tenant_id = \(tenant.uuid) AND destroyed_at IS NULL GROUP BY epoch
+      """, settings: settings(tenant))
+    var counts: [Int32: Int64] = [:]
+    for row in rows { counts[try row.decode("epoch", as: Int32.self)] = try row.decode("live", as: Int64.self) }
+    return counts
+  }
+}

@@ -1,0 +1,86 @@
+import Audit
+import Foundation
+import Postgres
+
+/// Compares the data database with what was published and with what was erased, before anything is served.
+///
+/// A data database that is behind the archive, or that has a live subject whose erasure is in the ledger, was
+/// restored from a backup: serving it would bring people back.
+public struct StartupComparison: Sendable {
+  /// What was found of one tenant.
+  public enum Finding: Sendable, Equatable, CustomStringConvertible {
+    /// The archive covers more entries than the database has.
+    case behindArchive(tenant: TenantID, database: Int64, archive: UInt64)
+    /// The database has another entry than the archive at that position.
+    case differsFromArchive(tenant: TenantID, sequence: UInt64)
+    /// Subjects whose erasure is in the ledger are live in the database.
+    case erasedSubjectsLive(tenant: TenantID, count: Int)
+    /// The origin host changed since the log began.
+    case originChanged(tenant: TenantID)
+
+    /// One line for the operator.
+    public var description: String {
+      switch self {
+      case .behindArchive(let tenant, let database, let archive):
+        "tenant \(tenant): the database has \(database) log entries, the archive covers \(archive)"
+      case .differsFromArchive(let tenant, let sequence):
+        "tenant \(tenant): entry \(sequence) in the database is not the one that was published"
+      case .erasedSubjectsLive(let tenant, let count):
+        "tenant \(tenant): \(count) erased subject(s) are live in the database"
+      case .originChanged(let tenant):
+        "tenant \(tenant): the log began under another host than PUBLIC_ORIGIN names"
+      }
+    }
+  }
+
+  private let custody: Custody
+  private let checkpointer: Checkpointer
+  private let ledger: ErasureLedger
+
+  /// Compares by the archive's own files.
+  public init(custody: Custody, checkpointer: Checkpointer, ledger: ErasureLedger) {
+    self.custody = custody
+    self.checkpointer = checkpointer
+    self.ledger = ledger
+  }
+
+  /// Every finding, over all tenants; empty when the database may be served.
+  public func findings() async throws -> [Finding] {
+    let erased = Dictionary(grouping: try ledger.records(), by: \.tenant)
+    var findings: [Finding] = []
+    for tenant in try await custody.tenants() {
+      findings += try await findings(tenant.id, erased: (erased[tenant.id.uuid] ?? []).map { SubjectID($0.subject) })
+    }
+    return findings
+  }
+
+  private func findings(_ tenant: TenantID, erased: [SubjectID]) async throws -> [Finding] {
+    let origin = custody.origin(of: tenant)
+    let writer = ArchiveWriter(
+      folder: checkpointer.folder(of: tenant), origin: origin, signer: checkpointer.signer(of: tenant))
+    let reader = ArchiveReader(folder: checkpointer.folder(of: tenant))
+    let settings = [SessionSetting(name: "app.tenant_id", value: tenant.description)]
+    return try await custody.translating {
+      try await custody.worker.transaction(settings: settings) { transaction in
+        var findings: [Finding] = []
+        let head = try AuditLogStore.readHead(tenant: tenant, in: transaction)
+        guard head.origin == origin else { return [.originChanged(tenant: tenant)] }
+        if let published = try writer.lastCheckpoint(), published.size > 0 {
+          if published.size > UInt64(head.size) {
+            findings.append(.behindArchive(tenant: tenant, database: head.size, archive: published.size))
+          } else {
+            let last = published.size - 1
+            let stored = try AuditLogStore.leaf(at: Int64(last), tenant: tenant, in: transaction)
+            if stored != (try reader.leafHash(at: last)) {
+              findings.append(.differsFromArchive(tenant: tenant, sequence: last))
+            }
+          }
+        }
+        let live = try SubjectStore.live(among: erased, tenant: tenant, in: transaction)
+        // An erasure that a crash stopped after the ledger is tombstoned, not live: it is resumed, not refused.
+        if live > 0 { findings.append(.erasedSubjectsLive(tenant: tenant, count: live)) }
+        return findings
+      }
+    }
+  }
+}

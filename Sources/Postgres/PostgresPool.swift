@@ -1,0 +1,132 @@
+public import Logging
+import Synchronization
+
+/// Connections to one database, each with a thread of its own, and two lanes of work over them.
+///
+/// - `transaction` runs a synchronous body between BEGIN and COMMIT on a connection's thread.
+/// - `read` sends one statement as a transaction of its own; the threads take up to 32 waiting reads at a time and send
+///   them together.
+///
+/// Call `start` once before any work and `shutdown` once after it. Statements are prepared on first use by every
+/// connection. A connection that has seen anything odd is closed, and the next work on that thread opens another, so
+/// the pool recovers by itself when PostgreSQL comes back.
+public final class PostgresPool: Sendable {
+  /// What the pool was made with.
+  public let configuration: PoolConfiguration
+  private let logger: Logger
+  private let queue = WorkQueue()
+  private let isStarted = Mutex(false)
+  private let listeners = Mutex<[NotificationListener]>([])
+
+  /// A pool that has not connected yet.
+  public init(_ configuration: PoolConfiguration, logger: Logger) {
+    self.configuration = configuration
+    var logger = logger
+    logger[metadataKey: "pool"] = "\(configuration.role)"
+    self.logger = logger
+  }
+
+  deinit {
+    // Threads hold the queue, not the pool: closing it ends them.
+    queue.close()
+  }
+
+  /// Starts the threads and opens one connection, which proves that server, credentials and database are right; the
+  /// other connections open when they are first needed.
+  ///
+  /// - Throws: `.connection`, `.timeout`, or `.misuse` for an empty pool or a second start. After a throw the pool is
+  ///   shut down.
+  public func start() async throws(PostgresError) {
+    let isFirst = isStarted.withLock { started in
+      defer { started = true }
+      return !started
+    }
+    guard isFirst else { throw PostgresError(.misuse, message: "the pool was started before") }
+    guard configuration.size > 0 else { throw PostgresError(.misuse, message: "a pool needs a connection") }
+    for number in 1...configuration.size {
+      let worker = try Worker(configuration, queue: queue, logger: logger)
+      queue.threadStarts()
+      worker.start(number: number)
+    }
+    do throws(PostgresError) {
+      _ = try await read("SELECT 1")
+    } catch {
+      await shutdown()
+      throw error
+    }
+  }
+
+  /// Refuses new work, fails what waits with `.poolClosed`, lets what runs finish, and closes the connections.
+  public func shutdown() async {
+    isStarted.withLock { $0 = true }
+    queue.close()
+    for listener in listeners.withLock({ $0 }) { listener.stop() }
+    await queue.untilThreadsEnd()
+  }
+
+  /// Runs `body` in a transaction on a connection's thread.
+  ///
+  /// BEGIN and all settings travel in one round trip; a throw from `body` rolls back. The body may block its thread in
+  /// statements only; it can't await. When the calling task is cancelled the server is asked to stop the statement, the
+  /// transaction is rolled back, and `.cancelled` is thrown.
+  ///
+  /// - Throws: what `body` throws, or `PostgresError`: before the body ran, `.timeout`, `.poolClosed`, `.connection`;
+  ///   afterwards `.statement` for a COMMIT refused (a deferred constraint, or a failure the body swallowed), and
+  ///   `.commitUnknown` when the connection went while COMMIT was under way.
+  @discardableResult
+  public func transaction<Result: Sendable>(
+    settings: [SessionSetting] = [], readOnly: Bool = false, isolation: IsolationLevel = .readCommitted,
+    _ body: @escaping @Sendable (Transaction) throws -> Result
+  ) async throws -> Result {
+    let slot = Slot<Result>()
+    let options = TransactionOptions(settings: settings, readOnly: readOnly, isolation: isolation)
+    let failure = await settle(.transaction(options) { transaction in slot.put(try body(transaction)) })
+    if let failure { throw failure }
+    guard let result = slot.take() else { throw PostgresError(.misuse, message: "a body without result") }
+    return result
+  }
+
+  /// Runs one statement as a read-only transaction of its own, in one round trip with its settings.
+  ///
+  /// The server refuses writes here (25006), which is why a read may be sent again when its connection turns out to be
+  /// gone, and why a cancelled one need not be waited for.
+  ///
+  /// - Throws: `.statement`, `.timeout`, `.poolClosed`, `.cancelled`, `.connection`. A failing read does not touch
+  ///   those it was sent with.
+  public func read(_ statement: SQL, settings: [SessionSetting] = []) async throws(PostgresError) -> [Row] {
+    let slot = Slot<[Row]>()
+    if let failure = await settle(.read(statement, settings, slot)) {
+      throw failure as? PostgresError ?? PostgresError(.misuse, message: "unexpected failure")
+    }
+    return slot.take() ?? []
+  }
+
+  /// Listens on channels over a connection of its own, which is opened again, with growing pauses, whenever it is lost.
+  ///
+  /// The first element, and the first after every interruption, is `.reconnected`: notifications before it may have
+  /// been missed, so whatever is cached from them has to go. The stream ends with `shutdown`, or with its consumer.
+  public func notifications(channels: [String]) -> AsyncStream<PostgresNotification> {
+    let (stream, continuation) = AsyncStream.makeStream(
+      of: PostgresNotification.self, bufferingPolicy: .bufferingNewest(NotificationListener.buffer))
+    do throws(PostgresError) {
+      let listener = try NotificationListener(configuration, channels: channels, logger: logger, continuation)
+      continuation.onTermination = { _ in listener.stop() }
+      listeners.withLock {
+        $0.removeAll(where: \.isStopped)
+        $0.append(listener)
+      }
+      listener.start()
+    } catch {
+      logger.error("no listener: \(error)")
+      continuation.finish()
+    }
+    return stream
+  }
+
+  private func settle(_ work: Ticket.Work) async -> (any Error)? {
+    guard isStarted.withLock({ $0 }) else { return PostgresError(.poolClosed, message: "not started") }
+    let ticket = Ticket(work, deadline: .now + configuration.acquireTimeout)
+    queue.add(ticket)
+    return await ticket.outcome()
+  }
+}

@@ -1,0 +1,78 @@
+import Custody
+import Foundation
+import Logging
+import ServiceLifecycle
+import SubjectRights
+
+/// What the service does by itself: carries erasures on, publishes checkpoints, deletes what has had its time. Woken
+/// when an erasure is ordered, otherwise at its interval. Several replicas may do it at once.
+struct BackgroundWork: Service {
+  private let runner: ErasureRunner
+  private let custody: Custody
+  private let checkpointer: Checkpointer
+  private let rights: SubjectRights
+  private let interval: Duration
+  private let logger: Logger
+  private let wakes: AsyncStream<Void>
+  private let waker: AsyncStream<Void>.Continuation
+
+  init(
+    runner: ErasureRunner, custody: Custody, checkpointer: Checkpointer, rights: SubjectRights, interval: Duration,
+    logger: Logger
+  ) {
+    self.runner = runner
+    self.custody = custody
+    self.checkpointer = checkpointer
+    self.rights = rights
+    self.interval = interval
+    self.logger = logger
+    (wakes, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+  }
+
+  /// Begins the next round now.
+  @Sendable func wake() { waker.yield() }
+
+  /// Works until the service is asked to stop; a round that began is finished.
+  func run() async throws {
+    await withGracefulShutdownHandler {
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask { await self.tick() }
+        var rounds = 0
+        for await _ in wakes {
+          await round(rounds)
+          rounds += 1
+        }
+        group.cancelAll()
+      }
+    } onGracefulShutdown: {
+      waker.finish()
+    }
+  }
+
+  private func tick() async {
+    while !Task.isCancelled {
+      waker.yield()
+      do { try await Task.sleep(for: interval) } catch { return }
+    }
+  }
+
+  private func round(_ number: Int) async {
+    await attempt("carry erasures on") { try await runner.resumeAll() }
+    await attempt("publish checkpoints") {
+      for tenant in try await custody.tenants() { try await checkpointer.publish(tenant.id) }
+    }
+    guard number.isMultiple(of: 60) else { return }
+    await attempt("delete what has had its time") {
+      try await custody.deleteExpired()
+      try await rights.deleteExpiredPackages()
+    }
+  }
+
+  private func attempt<Result>(_ what: String, _ work: () async throws -> Result) async {
+    do {
+      _ = try await work()
+    } catch {
+      logger.error("background work failed", metadata: ["work": "\(what)", "error": "\(error)"])
+    }
+  }
+}

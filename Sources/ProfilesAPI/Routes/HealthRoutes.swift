@@ -1,0 +1,74 @@
+import HTTPTypes
+public import Hummingbird
+public import Postgres
+import StrictJSON
+import Synchronization
+
+/// `/health`: for orchestrators. Tells states of parts, never why in words that could hold a value.
+public struct HealthRoutes: Sendable {
+  private let pools: [(name: String, pool: PostgresPool)]
+  private let phase: ServicePhase
+
+  /// Asks those pools.
+  public init(pools: [(name: String, pool: PostgresPool)], phase: ServicePhase) {
+    self.pools = pools
+    self.phase = phase
+  }
+
+  /// Adds the three routes, without authentication.
+  public func add(to router: Router<APIContext>) {
+    // Alive as long as it answers: a database that is away must not restart every replica.
+    router.get("/health/live") { _, _ in
+      try Response.json(.object([member("status", "alive")]))
+    }
+    router.get("/health/startup") { _, _ in
+      let started = phase.current != .starting
+      return try Response.json(
+        .object([member("status", started ? "started" : "starting")]), status: started ? .ok : .serviceUnavailable)
+    }
+    router.get("/health/ready") { _, _ in
+      var parts: [JSONMember] = []
+      var ready = phase.current == .serving
+      for (name, pool) in pools {
+        let answers = await Self.answers(pool)
+        ready = ready && answers
+        parts.append(member(name, answers ? "reachable" : "unreachable"))
+      }
+      return try Response.json(
+        .object([member("status", ready ? "ready" : "unready"), JSONMember("parts", .object(parts))]),
+        status: ready ? .ok : .serviceUnavailable)
+    }
+  }
+
+  private static func answers(_ pool: PostgresPool) async -> Bool {
+    do {
+      return try await pool.read("SELECT 1 AS one").count == 1
+    } catch {
+      return false
+    }
+  }
+}
+
+/// Where the process is in its life.
+public final class ServicePhase: Sendable {
+  /// The phases, in order.
+  public enum Phase: Int, Sendable {
+    /// Checks and migrations are under way.
+    case starting
+    /// Requests are answered.
+    case serving
+    /// Requests that were accepted are finished; new ones go elsewhere.
+    case stopping
+  }
+
+  private let phase = Mutex(Phase.starting)
+
+  /// Begins at `starting`.
+  public init() {}
+
+  /// The phase at the moment.
+  public var current: Phase { phase.withLock { $0 } }
+
+  /// Moves to a phase.
+  public func move(to next: Phase) { phase.withLock { $0 = next } }
+}
