@@ -41,7 +41,7 @@ let package = Package(
     .library(name: "Tokens", targets: ["Tokens"]),
     .library(name: "Signing", targets: ["Signing"]),
     .library(name: "StrictJSON", targets: ["StrictJSON"]),
-    .library(name: "Postgres", targets: ["Postgres", "CPostgres"]),
+    .library(name: "Postgres", targets: ["Postgres"]),
     .library(name: "LocalCluster", targets: ["LocalCluster"]),
     .library(name: "ProfilesAPI", targets: ["ProfilesAPI", "Custody", "Profiles", "SubjectRights", "Schema"]),
   ],
@@ -76,7 +76,7 @@ let package = Package(
 
     // Databases.
     .target(name: "Postgres", dependencies: ["CPostgres", logging], swiftSettings: strict),
-    .target(name: "LocalCluster", dependencies: ["CPostgres", "CProcess"], swiftSettings: strict),
+    .target(name: "LocalCluster", dependencies: ["CProcess"], swiftSettings: strict),
     .target(name: "Schema", dependencies: ["Postgres"], swiftSettings: strict),
 
     // The only door to personal data, and the domain behind it.

@@ -103,8 +103,10 @@ extension ArchiveFolder {
   ///
   /// - Throws: `.inconsistent` when a file of other content is there.
   func create(_ path: String, _ bytes: [UInt8], touched: inout Set<String>) throws(AuditError) {
-    if let existing = try read(path, maximum: bytes.count) {
-      guard existing == bytes else { throw AuditError(.inconsistent, file: path) }
+    if let length = try length(path) {
+      guard length == bytes.count, try read(path, maximum: length) == bytes else {
+        throw AuditError(.inconsistent, file: path)
+      }
       touched.insert(Self.parent(path))
       return
     }

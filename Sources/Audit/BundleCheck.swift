@@ -50,7 +50,7 @@ struct BundleCheck: Sendable {
       let (bytes, found) = try reader.content(place)
       var scan = BundleScan(bytes: bytes, place: place, tile: tile, tilePath: tilePlace.text, origin: origin)
       scan.run(&result)
-      if found == place, scan.end < bytes.count, scan.end > 0 {
+      if found == place, scan.end < bytes.count, result.entries == UInt64(place.width) {
         result.findings.append(Finding(.parsing, file: place.text, "bytes after its last entry"))
       }
       compareSuperseded(place, with: bytes, end: scan.end, &result)

@@ -25,7 +25,7 @@ public struct ErasureRecord: Sendable, Hashable {
   static let maximumLineBytes = 256
 
   /// The line with its newline, or `nil` when the record has no valid one.
-  var line: String? {
+  public var line: String? {
     guard commitment.count == 32, time >= 0 else { return nil }
     return "\(Self.prefix(tenant: tenant, subject: subject))\(Hex.encode(commitment)) \(time)\n"
   }

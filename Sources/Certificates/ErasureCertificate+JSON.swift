@@ -7,7 +7,7 @@ extension ErasureCertificate {
   /// The object that is signed in its canonical form.
   func json() throws(CertificateError) -> JSONValue {
     try require(keyCommitment.utf8.count == 64 && Hex.decode(keyCommitment) != nil, "key_commitment")
-    try require(Timestamp.day(keyBackupsDeadBy) != nil, "key_backups_dead_by")
+    try require(keyBackupsDeadBy.map { Timestamp.day($0) != nil } ?? (stage == .issued), "key_backups_dead_by")
     try require(Timestamp.day(dataBackupsDeadBy) != nil, "data_backups_dead_by")
     guard let sequence = Int64(exactly: log.sequence) else {
       throw CertificateError(.malformed, member: "log.sequence")
@@ -31,7 +31,7 @@ extension ErasureCertificate {
       "systems": .array(outcomes),
       "exempted": .array(exempted.map { ["field": .string($0.field), "basis": .string($0.basis)] }),
       "erased_at": try time(erasedAt, "erased_at"),
-      "key_backups_dead_by": .string(keyBackupsDeadBy),
+      "key_backups_dead_by": keyBackupsDeadBy.map(JSONValue.string) ?? .null,
       "data_backups_dead_by": .string(dataBackupsDeadBy),
       "log": [
         "origin": .string(log.origin),
@@ -68,7 +68,7 @@ extension ErasureCertificate {
       requestID: try reader.uuid("request_id"), tenant: try reader.uuid("tenant"),
       subject: try reader.uuid("subject"), keyCommitment: try reader.string("key_commitment"), stage: stage,
       systems: systems, exempted: exempted, erasedAt: try reader.time("erased_at"),
-      keyBackupsDeadBy: try reader.string("key_backups_dead_by"),
+      keyBackupsDeadBy: json["key_backups_dead_by"] == .null ? nil : try reader.string("key_backups_dead_by"),
       dataBackupsDeadBy: try reader.string("data_backups_dead_by"), log: try LogPosition(json: json["log"] ?? .null))
     // What was read must be what would be written, so that there is one form of each certificate.
     guard try self.json().canonical() == json.canonical() else { throw CertificateError(.malformed) }

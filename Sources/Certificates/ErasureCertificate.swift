@@ -84,8 +84,8 @@ public struct ErasureCertificate: Sendable, Hashable {
   public var exempted: [Exemption]
   /// The live erasure: when the key was destroyed, in microseconds since 1970-01-01T00:00:00Z.
   public var erasedAt: Int64
-  /// The date by which no backup of the key is of use, `YYYY-MM-DD`.
-  public var keyBackupsDeadBy: String
+  /// The date by which no backup of the key is of use, `YYYY-MM-DD`; absent while none is promised.
+  public var keyBackupsDeadBy: String?
   /// The date by which no backup of the data remains, `YYYY-MM-DD`.
   public var dataBackupsDeadBy: String
   /// Where the audit log says so.
@@ -94,7 +94,7 @@ public struct ErasureCertificate: Sendable, Hashable {
   /// Describes an erasure. Nothing is checked until it is signed.
   public init(
     requestID: UUID, tenant: UUID, subject: UUID, keyCommitment: String, stage: Stage,
-    systems: [SystemOutcome], exempted: [Exemption], erasedAt: Int64, keyBackupsDeadBy: String,
+    systems: [SystemOutcome], exempted: [Exemption], erasedAt: Int64, keyBackupsDeadBy: String?,
     dataBackupsDeadBy: String, log: LogPosition
   ) {
     self.requestID = requestID

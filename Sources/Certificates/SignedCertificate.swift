@@ -124,7 +124,7 @@ extension ErasureCertificate {
     }
     let day = erasedAt / 86_400_000_000
     for (date, name) in [(keyBackupsDeadBy, "key"), (dataBackupsDeadBy, "data")] {
-      if let dead = Timestamp.day(date), dead < day {
+      if let dead = date.flatMap(Timestamp.day), dead < day {
         findings.append(CertificateFinding(.time, "\(name) backups dead before the erasure"))
       }
     }

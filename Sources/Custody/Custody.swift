@@ -1,11 +1,10 @@
 public import Audit
-import Foundation
+public import Foundation
 public import Logging
 public import Postgres
 public import Redaction
 public import Schema
 public import Vault
-public import struct Foundation.UUID
 
 /// The only door to personal data: a tenant transaction, the subjects' keys, the log, and the kept answer, joined
 /// in one unit of work.
@@ -205,7 +204,7 @@ public struct Custody: Sendable {
   func translating<Result>(_ body: () async throws -> Result) async throws -> Result {
     do {
       return try await body()
-    } catch let error as PostgresError where error.isUnavailability {
+    } catch let error as PostgresError where Self.isUnavailability(error) {
       logger.warning("a database did not answer", metadata: ["code": "\(error.code)"])
       throw CustodyError(.unavailable, field: "database")
     } catch let error as VaultError {
@@ -214,7 +213,17 @@ public struct Custody: Sendable {
     }
   }
 
-  static func hex(_ bytes: [UInt8]) -> String {
+  /// A shutdown of the server (class 57) or a lost, refused or exhausted connection: it may work again later.
+  private static func isUnavailability(_ error: PostgresError) -> Bool {
+    switch error.code {
+    case .connection, .timeout, .poolClosed, .commitUnknown: true
+    case .statement(let state): state.hasPrefix("57") || state.hasPrefix("53") || state.hasPrefix("08")
+    case .cancelled, .decoding, .misuse: false
+    }
+  }
+
+  /// Lower-case hexadecimal digits, as commitments are written.
+  public static func hex(_ bytes: [UInt8]) -> String {
     let digits = Array("0123456789abcdef")
     return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
   }

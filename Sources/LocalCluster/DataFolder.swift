@@ -189,7 +189,12 @@ final class FolderLock: Sendable {
     }
   }
 
-  deinit { close(descriptor) }
+  deinit {
+    release()
+    close(descriptor)
+  }
 
+  /// Unlocks at once: closing alone waits for a child that another thread is starting, which shares the file until it
+  /// runs its program.
   func release() { _ = flock(descriptor, LOCK_UN) }
 }

@@ -1,6 +1,6 @@
 import Foundation
 import Signing
-public import StrictJSON
+import StrictJSON
 
 /// How long things are kept, as `policies/retention.json` says it. Immutable once read; its version is the hash of
 /// its content, so that a certificate can name the policy it was made under.

@@ -32,7 +32,7 @@ public final class PostgresPool: Sendable {
   }
 
   /// Starts the threads and opens one connection, which proves that server, credentials and database are right; the
-  /// other connections open when they are first needed.
+  /// other connections open when they are first needed. Waits `acquireTimeout`, but at least ten seconds.
   ///
   /// - Throws: `.connection`, `.timeout`, or `.misuse` for an empty pool or a second start. After a throw the pool is
   ///   shut down.
@@ -49,7 +49,10 @@ public final class PostgresPool: Sendable {
       worker.start(number: number)
     }
     do throws(PostgresError) {
-      _ = try await read("SELECT 1")
+      // A cold server may take longer to answer at first than work is allowed to wait later.
+      let patience = max(configuration.acquireTimeout, .seconds(10))
+      let work = Ticket.Work.read("SELECT 1", [], Slot())
+      if let failure = await settle(work, connectingWithin: patience) { throw Self.known(failure) }
     } catch {
       await shutdown()
       throw error
@@ -95,9 +98,7 @@ public final class PostgresPool: Sendable {
   ///   those it was sent with.
   public func read(_ statement: SQL, settings: [SessionSetting] = []) async throws(PostgresError) -> [Row] {
     let slot = Slot<[Row]>()
-    if let failure = await settle(.read(statement, settings, slot)) {
-      throw failure as? PostgresError ?? PostgresError(.misuse, message: "unexpected failure")
-    }
+    if let failure = await settle(.read(statement, settings, slot)) { throw Self.known(failure) }
     return slot.take() ?? []
   }
 
@@ -123,10 +124,20 @@ public final class PostgresPool: Sendable {
     return stream
   }
 
-  private func settle(_ work: Ticket.Work) async -> (any Error)? {
+  private func settle(_ work: Ticket.Work, connectingWithin patience: Duration? = nil) async -> (any Error)? {
     guard isStarted.withLock({ $0 }) else { return PostgresError(.poolClosed, message: "not started") }
-    let ticket = Ticket(work, deadline: .now + configuration.acquireTimeout)
+    // The cancellation handler comes after the work is queued; a thread could be quicker.
+    guard !Task.isCancelled else { return PostgresError(.cancelled) }
+    let now = ContinuousClock.now
+    let ticket = Ticket(
+      work, deadline: now + configuration.acquireTimeout,
+      connectDeadline: now + (patience ?? configuration.acquireTimeout))
     queue.add(ticket)
     return await ticket.outcome()
+  }
+
+  /// The single-shot lane fails with our own errors only.
+  private static func known(_ failure: any Error) -> PostgresError {
+    failure as? PostgresError ?? PostgresError(.misuse, message: "unexpected failure")
   }
 }

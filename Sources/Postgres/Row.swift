@@ -13,7 +13,8 @@ public struct Row: Sendable {
 
   /// The value of a column, by name.
   ///
-  /// - Throws: `.decoding` when there is no such column, it is NULL and `Value` isn't optional, or the type doesn't fit.
+  /// - Throws: `.decoding` when there is no such column, it is NULL and `Value` isn't optional, or of another
+  ///   type.
   public func decode<Value: PostgresDecodable>(
     _ column: String, as type: Value.Type = Value.self
   ) throws(PostgresError) -> Value {

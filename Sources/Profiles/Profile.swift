@@ -1,6 +1,6 @@
 public import Custody
 public import Redaction
-public import struct Foundation.UUID
+public import Foundation
 
 /// A person's profile, opened: the canonical record that the organisation keeps of a person.
 public struct Profile: Sendable {

@@ -1,4 +1,4 @@
-public import Audit
+import Audit
 import StrictJSON
 
 /// A rule of profiles that was not met.

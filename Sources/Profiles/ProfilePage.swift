@@ -1,5 +1,5 @@
 public import Redaction
-public import struct Foundation.UUID
+public import Foundation
 
 /// A page of profiles.
 public struct ProfilePage: Sendable {

@@ -1,5 +1,5 @@
 import Foundation
-public import StrictJSON
+import StrictJSON
 import Vault
 
 /// What the fields of a profile may be.

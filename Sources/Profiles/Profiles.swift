@@ -1,9 +1,9 @@
+import Audit
 public import Custody
-import Foundation
+public import Foundation
 public import Redaction
 import Schema
 import Vault
-public import struct Foundation.UUID
 
 /// Profiles: creation, reading, change, status. Every method is one unit of work of ``Custody/Custody``.
 ///

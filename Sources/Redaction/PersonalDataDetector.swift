@@ -180,8 +180,18 @@ private struct Scanner {
 
   /// At the `@`: takes back the local part that was copied already, and skips the domain.
   private mutating func replaceAddress(domainAt start: Int) -> Bool {
+    guard var end = endOfDomain(from: start) else { return false }
     let local = startOfLocalPart()
     guard local < output.count else { return false }
+    // What follows another @ may be the true domain.
+    while byte(end) == UInt8(ascii: "@"), let next = endOfDomain(from: end + 1) { end = next }
+    output.removeSubrange(local...)
+    replace(upTo: end, by: "‹email›")
+    return true
+  }
+
+  /// The end of a domain or an address in brackets; nil when there is none.
+  private func endOfDomain(from start: Int) -> Int? {
     var end = endOfRun(from: start, Self.isDomain)
     if end == start, byte(start) == UInt8(ascii: "[") {
       end = endOfRun(from: start + 1) { Self.isDomain($0) || $0 == UInt8(ascii: ":") }
@@ -189,10 +199,7 @@ private struct Scanner {
     }
     // A full stop or dash after the domain is the sentence's.
     while end > start, input[end - 1] == UInt8(ascii: ".") || input[end - 1] == UInt8(ascii: "-") { end -= 1 }
-    guard end > start else { return false }
-    output.removeSubrange(local...)
-    replace(upTo: end, by: "‹email›")
-    return true
+    return end > start ? end : nil
   }
 
   /// Where in the output the local part begins; the output's end when there is none.
@@ -232,10 +239,16 @@ private struct Scanner {
         break
       }
     }
-    let plain = start == index  // without a plus sign: a whole word, and no longer than a phone number
-    guard digits >= shortest, !plain || (digits <= 17 && !Self.isWord(byte(end))) else { return false }
+    // Without a plus sign it has to stand alone and be no longer than a phone number: it could be part of a UUID.
+    guard digits >= shortest, start > index || (digits <= 17 && standsAlone(to: end)) else { return false }
     replace(upTo: end, by: "‹phone›")
     return true
+  }
+
+  /// Whether neither a word nor a part of a compound touches the bytes from `index` to `end`.
+  private func standsAlone(to end: Int) -> Bool {
+    if let before = byte(index - 1), "-._+".utf8.contains(before) { return false }
+    return !Self.isWord(byte(end)) && !(byte(end) == UInt8(ascii: "-") && Self.isWord(byte(end + 1)))
   }
 
   /// The length of the separator here, if it is one: ASCII, no-break spaces, the no-break hyphen.

@@ -1,11 +1,11 @@
 import Audit
 public import Custody
-import Foundation
+public import Foundation
 public import Policies
+import Postgres
 public import Profiles
 public import Redaction
 import Schema
-public import struct Foundation.UUID
 
 /// A data subject's requests: opened, verified, approved by a second person, executed, certified.
 ///

@@ -100,7 +100,7 @@ struct ArchiveWriterTests {
     #expect(report.entries == 70_000)
 
     let receipt = try log.writer.inclusionReceipt(sequence: 65_536)
-    #expect(receipt.path.count == 13)
+    #expect(receipt.path.count == 14)
     #expect(try receipt.verify(entry: log.entries[65_536], keys: log.keys).size == 70_000)
     let old = MerkleTree.root(of: Array(log.entries[..<65_537].map(MerkleTree.leafHash)))
     let head = try #require(try log.writer.lastCheckpoint())

@@ -11,8 +11,8 @@ struct PoolTests {
   @Test("work waits for a connection until its deadline, then fails without having begun")
   func deadline() async throws {
     try await withTestDatabase { database in
-      try await withPool(database.url(), size: 1, acquireTimeout: .milliseconds(300)) { pool in
-        async let busy = pool.transaction { try $0.query("SELECT pg_sleep(1.5)").count }
+      try await withPool(database.url(), size: 1, acquireTimeout: .seconds(1)) { pool in
+        async let busy = pool.transaction { try $0.query("SELECT pg_sleep(3)").count }
         try await Task.sleep(for: .milliseconds(100))
         async let late = failure { _ = try await pool.read("SELECT 1") }
         async let laterStill = failure { try await pool.transaction { try $0.query("SELECT 1") } }

@@ -251,7 +251,10 @@ struct ReadLaneTests {
         _ = try await pool.transaction { try $0.query("SELECT \(number) AS reused").count }
       }
       let rows = try await pool.read(
-        "SELECT generic_plans + custom_plans AS uses FROM pg_prepared_statements WHERE statement = 'SELECT $1 AS reused'"
+        """
+        SELECT generic_plans + custom_plans AS uses FROM pg_prepared_statements
+        WHERE statement = 'SELECT $1 AS reused'
+        """
       )
       #expect(try rows.map { try $0.decode("uses", as: Int.self) } == [20])
     }

@@ -21,13 +21,13 @@ struct DetectorTests {
     ("user@localhost", "‹email›"),
     ("GET /find?q=anna%40example.com&x=1", "GET /find?‹email›&x=1"),
     ("bounce+anna=example.com@lists.example.org", "‹email›"),
-    ("a@b@example.com", "‹email›@example.com"),
+    ("a@b@example.com", "‹email›"),
     ("+4915112345678", "‹phone›"),
     ("call +49 (0)151 123-456 78 now", "call ‹phone› now"),
     ("tel:+1-202-555-0143.", "tel:‹phone›."),
     ("+49\u{A0}30\u{202F}12\u{2011}34567", "‹phone›"),
     ("q=%2B4915112345678", "q=‹phone›"),
-    ("0049 30 1234567", "‹phone›"),
+    ("dial 0049 30 1234567", "dial ‹phone›"),
     (#"{"p":"+33612345678"}"#, #"{"p":"‹phone›"}"#),
     (jwt, "‹token›"),
     ("token=\(jwt); path=/", "token=‹token›; path=/"),
@@ -68,6 +68,8 @@ struct DetectorTests {
     "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
     "00123456-7890-4123-8123-123456789012",
     "00112233-4455-4677-8899-001122334455",
+    "00123456-7890-abcd-8123-123456789012",
+    "00123456-7890-4abc-8123-123456789012",
     "00123456-7890-1234-1234-123456789012",
     "268a8f7287cfa741f0fc3821513f4aeb37105b96080ec7d447e62dd2fd2bf4d0",
     "0012345678901234567890123456789012345678901234567890123456789012",
@@ -106,7 +108,7 @@ struct DetectorTests {
   @Test(
     "hostile text takes time in proportion to its length",
     arguments: [
-      "@", "a@", "%40", "eyJ", "eyJa.", "eyJaaaaa", "://", "x://a:", "x://@", "-----BEGIN ",
+      "@", "a@", "%40", "%40.", "%40a", "eyJ", "eyJa.", "eyJaaaaa", "://", "x://a:", "x://@", "-----BEGIN ",
       "-----BEGIN PRIVATE KEY-----",
       "-----BEGIN RSA ", "+1 ", "+", "00", "001", "Bearer ", "bearer", "DPoP a ", "password=", "password: ", "\"",
       "a\"@", "'", "=",
@@ -114,7 +116,7 @@ struct DetectorTests {
     ])
   func linear(unit: String) {
     // A quadratic scan of this much would take minutes; the time limit is the test's.
-    let text = String(repeating: unit, count: 200_000 / unit.utf8.count)
+    let text = String(repeating: unit, count: 100_000 / unit.utf8.count)
     let clock = ContinuousClock()
     let time = clock.measure { _ = detector.masked(text) }
     #expect(time < .seconds(20))

@@ -1,5 +1,6 @@
 public import Foundation
 public import Redaction
+import Schema
 import Synchronization
 import Vault
 

@@ -1,4 +1,4 @@
-public import struct Foundation.UUID
+public import Foundation
 
 /// The organisation whose rows a unit of work may see: row-level security's tenant.
 public struct TenantID: Sendable, Hashable, CustomStringConvertible {

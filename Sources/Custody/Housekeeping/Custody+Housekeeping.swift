@@ -1,3 +1,4 @@
+import Postgres
 extension Custody {
   /// Deletes what has had its time: used proofs, kept answers after 24 hours, expiring keys. Safe to run anywhere,
   /// any number of times. Returns how many rows went.

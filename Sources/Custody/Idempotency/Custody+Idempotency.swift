@@ -1,5 +1,8 @@
-public import Foundation
+import Foundation
+import Postgres
+import Schema
 import Signing
+import Vault
 
 extension Custody {
   /// How long one attempt may take before another may take it over.

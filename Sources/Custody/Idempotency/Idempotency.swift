@@ -1,4 +1,5 @@
-public import struct Foundation.UUID
+import Foundation
+import Schema
 
 /// What makes two requests the same: who asks, for what, under which Idempotency-Key.
 public struct IdempotencyScope: Sendable, Hashable {

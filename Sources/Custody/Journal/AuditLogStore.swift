@@ -88,7 +88,7 @@ enum AuditLogStore {
         record.subjectCount = journalEntry.subjects.count
         record.subjectRoot = MerkleTree.root(of: salted.map(\.leaf))
       }
-      let entry = Entry(
+      let entry = try Entry(
         origin: head.origin, sequence: UInt64(sequence), previous: previous, time: time, body: try record.body())
       let bytes = entry.bytes
       guard bytes.count <= Entry.maximumBytes else { throw CustodyError(.unavailable, field: "audit_entry_size") }

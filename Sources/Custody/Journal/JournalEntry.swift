@@ -1,4 +1,5 @@
 public import Audit
+import Foundation
 import Signing
 
 /// What will become one entry of the tenant's log: the record, and the subjects whose data it touched.

@@ -14,6 +14,8 @@ public struct UsedProofs: Sendable {
   ///   - proof: SHA-256 of the proof's `jti`, 32 bytes.
   ///   - expiry: the last second, since the Unix epoch, at which the proof could be accepted.
   public func consume(thumbprint: String, proof: [UInt8], until expiry: Int64) async throws -> Bool {
-    try await !pool.read(UsedProofStore.consume(thumbprint: thumbprint, proof: proof, until: expiry)).isEmpty
+    try await pool.transaction { transaction in
+      try UsedProofStore.consume(thumbprint: thumbprint, proof: proof, until: expiry, in: transaction)
+    }
   }
 }

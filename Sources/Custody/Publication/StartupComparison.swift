@@ -1,4 +1,4 @@
-import Audit
+public import Audit
 import Foundation
 import Postgres
 
@@ -49,12 +49,12 @@ public struct StartupComparison: Sendable {
     let erased = Dictionary(grouping: try ledger.records(), by: \.tenant)
     var findings: [Finding] = []
     for tenant in try await custody.tenants() {
-      findings += try await findings(tenant.id, erased: (erased[tenant.id.uuid] ?? []).map { SubjectID($0.subject) })
+      findings += try await compare(tenant.id, erased: (erased[tenant.id.uuid] ?? []).map { SubjectID($0.subject) })
     }
     return findings
   }
 
-  private func findings(_ tenant: TenantID, erased: [SubjectID]) async throws -> [Finding] {
+  private func compare(_ tenant: TenantID, erased: [SubjectID]) async throws -> [Finding] {
     let origin = custody.origin(of: tenant)
     let writer = ArchiveWriter(
       folder: checkpointer.folder(of: tenant), origin: origin, signer: checkpointer.signer(of: tenant))

@@ -1,8 +1,7 @@
-import Foundation
+public import Foundation
 public import Redaction
 public import Schema
 import Vault
-public import struct Foundation.UUID
 
 /// Opens sealed fields for a read. What it opened is in the log before any of it is released.
 public final class Opener {

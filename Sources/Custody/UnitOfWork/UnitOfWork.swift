@@ -3,7 +3,7 @@ public import Postgres
 public import Redaction
 public import Schema
 public import Vault
-public import struct Foundation.UUID
+public import Foundation
 
 /// One tenant transaction, with the keys of the subjects that it declared, the entries it will append and the
 /// answer it will keep. Lives only inside the closure it is lent to, on the connection's own thread.

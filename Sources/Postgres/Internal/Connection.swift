@@ -91,9 +91,6 @@ import Glibc
   /// Whether the connection can be used for something else.
   var isIdle: Bool { unsafe !isBroken && PQtransactionStatus(handle) == PQTRANS_IDLE }
 
-  /// Closes nothing, but lets nobody use the connection again.
-  func giveUp() { isBroken = true }
-
   private func prepareSession(_ statementTimeout: Duration?) throws(PostgresError) {
     let milliseconds = statementTimeout.map { max(1, $0.milliseconds) }
     let settings: SQL = """

@@ -19,12 +19,16 @@ final class Ticket: Sendable {
   }
 
   let work: Work
+  /// When to stop waiting for a connection's thread.
   let deadline: ContinuousClock.Instant
+  /// When to stop waiting for a connection to open.
+  let connectDeadline: ContinuousClock.Instant
   private let state = Mutex(State())
 
-  init(_ work: Work, deadline: ContinuousClock.Instant) {
+  init(_ work: Work, deadline: ContinuousClock.Instant, connectDeadline: ContinuousClock.Instant) {
     self.work = work
     self.deadline = deadline
+    self.connectDeadline = connectDeadline
   }
 
   var isCancelled: Bool { state.withLock { $0.isCancelled } }

@@ -66,7 +66,7 @@ final class Worker: @unchecked Sendable {
     // A connection may have died while it was idle, and a prepared statement may have outlived its table's shape.
     // Reads change nothing, so both are met by asking once more on a new connection.
     for isLast in [false, true] where !waiting.isEmpty {
-      let deadline = waiting.map(\.deadline).max() ?? .now
+      let deadline = waiting.map(\.connectDeadline).max() ?? .now
       let tickets = waiting
       let abandoned = { tickets.allSatisfy(\.isSettled) }
       do throws(PostgresError) {
@@ -114,7 +114,7 @@ final class Worker: @unchecked Sendable {
     var text = "BEGIN ISOLATION LEVEL \(options.isolation.rawValue)"
     if options.readOnly { text += " READ ONLY" }
     while true {
-      let (connection, isFresh) = try connected(deadline: ticket.deadline) { ticket.isCancelled }
+      let (connection, isFresh) = try connected(deadline: ticket.connectDeadline) { ticket.isCancelled }
       var prepare: [[Connection.Step]] = []
       var steps: [Connection.Step] = [.command(text)]
       if let sql = SQL.settings(options.settings) {

@@ -1,17 +1,18 @@
 public import Audit
 public import Custody
 import Foundation
-public import Hummingbird
+import Hummingbird
 public import Logging
 import NIOCore
 import NIOPosix
-public import Policies
-public import Postgres
+import Policies
+import Postgres
 public import Profiles
 import ServiceLifecycle
 import Signing
 public import SubjectRights
 import Tokens
+import UnixSignals
 import Vault
 
 /// A whole server: pools, custody, domain, routes and background work, joined from its settings.

@@ -1,7 +1,7 @@
 public import Foundation
 public import Hummingbird
-public import Logging
-public import NIOCore
+import Logging
+import NIOCore
 
 /// What travels with one request: its id, made by us, and the caller's trace.
 public struct APIContext: RequestContext {

@@ -2,7 +2,7 @@ import Custody
 import Foundation
 import HTTPTypes
 public import Hummingbird
-import Logging
+public import Logging
 import NIOCore
 
 /// Turns every error into a problem document and gives every answer its id and its caching rule: 400 for a request

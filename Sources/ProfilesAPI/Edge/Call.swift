@@ -1,7 +1,7 @@
 public import Custody
-public import Foundation
+import Foundation
 public import Hummingbird
-public import StrictJSON
+import StrictJSON
 public import Tokens
 
 /// One authenticated and authorised request.

@@ -1,7 +1,7 @@
 public import Custody
-public import Foundation
-public import Hummingbird
+import Foundation
 import HTTPTypes
+import Hummingbird
 public import Logging
 import NIOCore
 import Redaction

@@ -19,7 +19,7 @@ struct AuditRoutes {
     let threads = threads
     router.get("/audit/key", use: gate.admitting(.auditRead, purpose: .operation) { call in
       .bytes(
-        Array((checkpointer.signer(of: call.context.tenant).verifierKey.text + "\n").utf8), type: "text/plain")
+        Array((try checkpointer.signer(of: call.context.tenant).verifierKey().text + "\n").utf8), type: "text/plain")
     })
     router.get("/audit/checkpoint", use: gate.admitting(.auditRead, purpose: .operation) { call in
       try await Self.file("checkpoint", of: call, checkpointer, threads, type: "text/plain")
@@ -27,7 +27,7 @@ struct AuditRoutes {
     router.get("/audit/ledger", use: gate.admitting(.auditRead, purpose: .operation) { call in
       let tenant = call.context.tenant.uuid
       let lines = try await threads.runIfActive {
-        try ledger.records().filter { $0.tenant == tenant }.map(\.line).joined()
+        try ledger.records().filter { $0.tenant == tenant }.compactMap(\.line).joined()
       }
       return .bytes(Array(lines.utf8), type: "text/plain")
     })

@@ -3,6 +3,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import Profiles
+import Redaction
 import StrictJSON
 import SubjectRights
 import Tokens

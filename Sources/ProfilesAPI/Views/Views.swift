@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Profiles
+import Redaction
 import StrictJSON
 import SubjectRights
 

@@ -1,6 +1,7 @@
 import Custody
 import Foundation
 import Profiles
+import Redaction
 import Signing
 import StrictJSON
 

@@ -1,6 +1,7 @@
 import Audit
 public import Custody
 public import Foundation
+import Policies
 import Profiles
 import Schema
 

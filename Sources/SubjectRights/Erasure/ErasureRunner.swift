@@ -1,5 +1,4 @@
 public import Audit
-import Certificates
 public import Custody
 public import Foundation
 public import Logging
@@ -160,7 +159,7 @@ public struct ErasureRunner: Sendable {
   private static func codes(_ erasure: ErasureStore.Erasure) -> [String: String] {
     [
       "request": erasure.request.uuidString.lowercased(),
-      "key_commitment": erasure.commitment.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined(),
+      "key_commitment": Custody.hex(erasure.commitment),
       "ordered_by": erasure.actor.description,
     ]
   }

@@ -1,6 +1,6 @@
 public import Custody
-public import Redaction
-public import struct Foundation.UUID
+public import Foundation
+import Redaction
 
 /// A data subject's request, as an officer handles it.
 public struct SubjectRequest: Sendable, Equatable {

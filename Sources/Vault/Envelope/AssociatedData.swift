@@ -11,7 +11,7 @@ struct AssociatedData {
     // The buffer is a constant of the program.
     domain.withUTF8Buffer { name in
       append(length: name.count)
-      for unsafe byte in unsafe name { append(byte) }
+      for index in name.indices { unsafe append(name[index]) }
     }
   }
 
@@ -19,7 +19,7 @@ struct AssociatedData {
     append(length: 16)
     // The tuple is the sixteen bytes of the id in their written order.
     unsafe Swift.withUnsafeBytes(of: part.uuid) { id in
-      for unsafe byte in unsafe id { append(byte) }
+      for index in id.indices { unsafe append(id[index]) }
     }
   }
 

@@ -52,7 +52,7 @@ struct SealingKey: ~Copyable, Sendable {
 
   /// Version, suite, nonce, ciphertext and tag. The nonce is random unless a test gives one of the right length.
   borrowing func seal(
-    _ plaintext: UnsafeRawBufferPointer, suite: Suite, associatedData: borrowing AssociatedData, nonce: [UInt8]? = nil
+    _ plaintext: UnsafeRawBufferPointer, suite: Suite, associatedData: AssociatedData, nonce: [UInt8]? = nil
   ) throws(VaultError) -> [UInt8] {
     guard suite.isAvailable else { throw VaultError(.suiteUnavailable) }
     let header = 2 + suite.nonceBytes
@@ -129,7 +129,7 @@ struct SealingKey: ~Copyable, Sendable {
   }
 
   private borrowing func decrypt(
-    _ envelope: UnsafeRawBufferPointer, _ parts: Parts, _ associatedData: borrowing AssociatedData,
+    _ envelope: UnsafeRawBufferPointer, _ parts: Parts, _ associatedData: AssociatedData,
     into output: UnsafeMutableRawPointer?
   ) -> Bool {
     // `parts` was made from this envelope, so the header and the tag are inside of it.

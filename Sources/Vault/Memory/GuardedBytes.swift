@@ -1,5 +1,9 @@
 import CSodium
 
+// Safe because the pointer leaves only for the time of a closure whose buffer is itself marked unsafe. Unchecked because
+// of the pointer: the struct cannot be copied, so the memory has one owner; a borrower only reads, and writing needs
+// the exclusive access of `mutating`.
+
 /// A secret's memory, with one owner: at the end of a page that is followed by an inaccessible one, locked against
 /// swapping, left out of core dumps, and wiped when the owner goes.
 ///
@@ -8,8 +12,6 @@ import CSodium
 ///
 /// Each one takes four memory mappings, of which Linux allows a process 65,530 (`vm.max_map_count`), so about 16,000
 /// can live at once.
-// Safe because the pointer never leaves it but for the time of a closure that says `unsafe`. Unchecked because of the pointer: the struct cannot be copied, so the memory has one owner; a borrower only reads,
-// and writing needs the exclusive access of `mutating`.
 @safe
 public struct GuardedBytes: ~Copyable, @unchecked Sendable {
   /// How many bytes there are.

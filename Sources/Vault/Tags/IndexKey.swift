@@ -19,7 +19,7 @@ public final class IndexKey: Sendable, CustomStringConvertible, CustomReflectabl
     var state = crypto_auth_hmacsha256_state()
     // The state is this function's own and is wiped before it ends, since it holds what the key became.
     unsafe key.withUnsafeBytes { key in
-      guard let start = key.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+      guard let start = unsafe key.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
       _ = unsafe crypto_auth_hmacsha256_init(&state, start, key.count)
     }
     Self.update(&state, "lethe/tag/v1")
@@ -42,7 +42,8 @@ public final class IndexKey: Sendable, CustomStringConvertible, CustomReflectabl
   public var customMirror: Mirror { Mirror(self, children: []) }
 
   private static func update(_ state: inout crypto_auth_hmacsha256_state, _ text: String) {
-    update(&state, text.utf8.span.bytes)
+    // The span covers the text for the time of the call.
+    unsafe update(&state, text.utf8.span.bytes)
   }
 
   private static func update(_ state: inout crypto_auth_hmacsha256_state, _ bytes: RawSpan) {

@@ -20,7 +20,7 @@ public enum Normalisation {
   /// is refused, and so is the "(0)" that some write behind the country code: nothing is guessed.
   public static func phone(_ text: String) -> String? {
     var digits = ""
-    var previous: [Unicode.Scalar] = []
+    var lastThree: [Unicode.Scalar] = []
     let scalars = text.trimmingWhitespace().unicodeScalars
     guard scalars.first == "+" else { return nil }
     for scalar in scalars.dropFirst() {
@@ -29,8 +29,9 @@ public enum Normalisation {
       } else if !separators.contains(scalar) {
         return nil
       }
-      previous = previous.suffix(2) + [scalar]
-      if previous == ["(", "0", ")"] { return nil }
+      if scalar.properties.isWhitespace { continue }
+      lastThree = lastThree.suffix(2) + [scalar]
+      if lastThree == ["(", "0", ")"] { return nil }
     }
     guard (8...15).contains(digits.utf8.count), digits.first != "0" else { return nil }
     return "+" + digits

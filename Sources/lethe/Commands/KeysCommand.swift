@@ -1,4 +1,5 @@
 import ArgumentParser
+import Custody
 import Foundation
 import Logging
 import ProfilesAPI

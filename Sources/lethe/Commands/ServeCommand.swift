@@ -1,4 +1,5 @@
 import ArgumentParser
+import Logging
 import ProfilesAPI
 
 /// `lethe serve`.

@@ -72,7 +72,7 @@ struct Environment {
   func keySource(_ text: String) throws -> any KeySource {
     if text.hasPrefix("https://") { return try HTTPSKeySource(text) }
     if text.contains("://") { throw Fault(description: "TOKEN_JWKS is neither an https URL nor a file") }
-    return FileKeySource(path: text)
+    return FileKeySource(text)
   }
 
   /// The retention policy of the folder `LETHE_POLICIES`.

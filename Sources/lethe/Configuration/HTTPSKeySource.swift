@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Foundation
 import NIOCore
+import NIOHTTP1
 import Tokens
 
 /// An issuer's key set over HTTPS: no redirects, at most 64 KiB, at most five seconds.

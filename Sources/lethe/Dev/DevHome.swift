@@ -32,10 +32,10 @@ struct DevHome {
   /// A logger into a file of the home: the terminal is for people.
   func logger(_ environment: Environment) throws -> Logger {
     let file = path + "/log/lethe.jsonl"
-    if !FileManager.default.fileExists(atPath: file) {
-      FileManager.default.createFile(atPath: file, contents: nil, attributes: [.posixPermissions: 0o600])
-    }
-    guard let handle = FileHandle(forWritingAtPath: file) else {
+    let exists =
+      FileManager.default.fileExists(atPath: file)
+      || FileManager.default.createFile(atPath: file, contents: nil, attributes: [.posixPermissions: 0o600])
+    guard exists, let handle = FileHandle(forWritingAtPath: file) else {
       throw Environment.Fault(description: "LETHE_HOME: \(file) can't be written")
     }
     _ = try handle.seekToEnd()

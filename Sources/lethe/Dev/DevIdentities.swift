@@ -37,7 +37,7 @@ struct DevIdentities {
     if !FileManager.default.fileExists(atPath: home.issuerKey) || !FileManager.default.fileExists(atPath: home.keySet) {
       let key = try SigningKey.generate(.es256)
       try home.write(try key.privatePEM(), to: home.issuerKey)
-      let set = JWKSet([JWK(key.publicKey, keyID: "dev")])
+      let set = try JWKSet([JWK(key.publicKey, keyID: "dev")])
       try home.write(try set.document(), to: home.keySet)
     }
     try write(home, tenant: tenant, issuer: issuer, audience: audience, origin: origin, people: people)
