@@ -122,7 +122,14 @@ let package = Package(
     // Tests, and what they start by themselves.
     .target(
       name: "PostgresTesting", dependencies: ["LocalCluster", "Postgres"], swiftSettings: strict),
-    .testTarget(name: "VaultTests", dependencies: ["Vault"], swiftSettings: testing),
+    .target(
+      name: "ServiceTesting",
+      dependencies: [
+        "Custody", "Postgres", "PostgresTesting", "ProfilesAPI", "Redaction", "Schema", "Signing", "StrictJSON",
+        "SubjectRights", "Tokens", "Vault", asyncHTTPClient, logging, nioCore,
+      ],
+      swiftSettings: strict),
+    .testTarget(name: "VaultTests", dependencies: ["Vault"], exclude: ["Vectors"], swiftSettings: testing),
     .testTarget(name: "SigningTests", dependencies: ["Signing"], swiftSettings: testing),
     .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: testing),
     .testTarget(name: "RedactionTests", dependencies: ["Redaction", logging], swiftSettings: testing),
@@ -135,5 +142,23 @@ let package = Package(
     .testTarget(
       name: "PostgresTests", dependencies: ["LocalCluster", "Postgres", "PostgresTesting", logging],
       swiftSettings: testing),
+    .testTarget(
+      name: "SchemaTests", dependencies: ["Postgres", "PostgresTesting", "Schema", "ServiceTesting"],
+      swiftSettings: testing),
+    .testTarget(
+      name: "CustodyTests",
+      dependencies: [
+        "Audit", "Custody", "Postgres", "PostgresTesting", "Profiles", "ProfilesAPI", "Redaction", "Schema",
+        "ServiceTesting", "Signing", "StrictJSON", "SubjectRights", "Vault", logging,
+      ],
+      swiftSettings: testing),
+    .testTarget(
+      name: "ProfilesAPITests",
+      dependencies: [
+        "Audit", "Certificates", "Custody", "Policies", "PostgresTesting", "Profiles", "ProfilesAPI", "SampleData",
+        "Schema", "ServiceTesting", "Signing", "StrictJSON", "SubjectRights", "Tokens", asyncHTTPClient,
+      ],
+      swiftSettings: testing),
+    // TAIL
   ]
 )

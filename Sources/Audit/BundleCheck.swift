@@ -233,7 +233,7 @@ private struct BundleScan {
     header += opening
     header += String(sequence).utf8
     header.append(0x0a)
-    header += previous.base64.utf8
+    appendBase64(previous.bytes)
     header.append(0x0a)
     guard range.count > header.count, bytes[range.upperBound - 1] == 0x0a else { return nil }
     // Both arrays outlive the call, and the entry is longer than the header.
@@ -249,6 +249,25 @@ private struct BundleScan {
     else { return nil }
     return (time, line + 1)
   }
+
+  /// The 44 characters of a hash, without making a string of them for every entry.
+  private mutating func appendBase64(_ hash: [UInt8]) {
+    let alphabet = Self.alphabet
+    for start in stride(from: 0, to: 30, by: 3) {
+      let group = Int(hash[start]) << 16 | Int(hash[start + 1]) << 8 | Int(hash[start + 2])
+      header.append(alphabet[group >> 18])
+      header.append(alphabet[group >> 12 & 63])
+      header.append(alphabet[group >> 6 & 63])
+      header.append(alphabet[group & 63])
+    }
+    let group = Int(hash[30]) << 10 | Int(hash[31]) << 2
+    header.append(alphabet[group >> 12])
+    header.append(alphabet[group >> 6 & 63])
+    header.append(alphabet[group & 63])
+    header.append(UInt8(ascii: "="))
+  }
+
+  private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
   private func newline(_ start: Int, _ end: Int) -> Int? {
     guard start < end else { return nil }

@@ -25,7 +25,8 @@ struct EnvelopeTests {
     let suite = try #require(Suite(rawValue: vector.suite))
     let subkey = vectors.inputs.root.bytes.withUnsafeBytes { root in
       derived { output in
-        if let root = root.baseAddress { KeyDerivation.subkey(UInt64(suite.rawValue), for: .field, of: root, into: output) }
+        guard let root = root.baseAddress else { return }
+        KeyDerivation.subkey(UInt64(suite.rawValue), for: .field, of: root, into: output)
       }
     }
     #expect(subkey == vector.subkey.bytes)
@@ -151,6 +152,6 @@ struct EnvelopeTests {
     dump(key, to: &dumped)
     #expect("\(key)" == "DataKey")
     #expect(String(reflecting: key) == "DataKey")
-    #expect(dumped == "- DataKey\n")
+    #expect(dumped == "- DataKey #0\n")
   }
 }

@@ -47,6 +47,17 @@ struct GuardedMemoryTests {
     #expect(Set(drawn + [[UInt8](repeating: 0, count: 32)]).count == 51)
   }
 
+  @Test("writing past the end of a secret ends the process")
+  func guardPage() async {
+    await #expect(processExitsWith: .signal(SIGSEGV)) {
+      var bytes = try GuardedBytes(count: 32)
+      bytes.withUnsafeMutableBytes { buffer in
+        let start = buffer.baseAddress
+        start?.storeBytes(of: 1, toByteOffset: buffer.count, as: UInt8.self)
+      }
+    }
+  }
+
   @Test("a length that cannot be had is refused", arguments: [-1, Int.max])
   func impossible(_ count: Int) {
     let error = #expect(throws: VaultError.self) { _ = try GuardedBytes(count: count).count }

@@ -22,7 +22,7 @@ struct NormalisationTests {
       // Domains as they are given.
       ("info@M\u{DC}NCHEN.example", "info@m\u{FC}nchen.example"),
       ("info@XN--MNCHEN-3YA.example", "info@xn--mnchen-3ya.example"),
-      ("info@\u{928}\u{92E}\u{938}\u{94D}\u{924}\u{947}.example", "info@\u{928}\u{92E}\u{938}\u{94D}\u{924}\u{947}.example"),
+      ("a@\u{928}\u{92E}\u{938}\u{94D}\u{924}\u{947}.example", "a@\u{928}\u{92E}\u{938}\u{94D}\u{924}\u{947}.example"),
       ("a@1.2.example-1.museum", "a@1.2.example-1.museum"),
       // Quotes only where they are needed, escapes too.
       ("\"Anna\"@example.org", "anna@example.org"),

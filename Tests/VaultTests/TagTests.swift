@@ -88,6 +88,6 @@ struct TagTests {
     var dumped = ""
     dump(key, to: &dumped)
     #expect("\(key)" == "IndexKey")
-    #expect(dumped == "- IndexKey\n")
+    #expect(dumped == "- IndexKey #0\n")
   }
 }

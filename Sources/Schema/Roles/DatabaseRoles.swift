@@ -33,19 +33,27 @@ public enum DatabaseRoles {
 
   /// Makes a data database and lets only its own roles connect.
   public static func createDataDatabase(named name: String = dataDatabase) -> String {
+    "CREATE DATABASE \"\(name)\" OWNER lethe_owner;\n" + restrictDataDatabase(named: name)
+  }
+
+  /// Lets only its own roles connect to a data database.
+  public static func restrictDataDatabase(named name: String) -> String {
     """
-    CREATE DATABASE "\(name)" OWNER lethe_owner;
     REVOKE ALL ON DATABASE "\(name)" FROM PUBLIC;
-    GRANT CONNECT ON DATABASE "\(name)" TO lethe_app, lethe_worker;
+    GRANT CONNECT ON DATABASE "\(name)" TO lethe_owner, lethe_app, lethe_worker;
     """
   }
 
   /// Makes a vault database and lets only its own roles connect.
   public static func createVaultDatabase(named name: String = vaultDatabase) -> String {
+    "CREATE DATABASE \"\(name)\" OWNER lethe_vault_owner;\n" + restrictVaultDatabase(named: name)
+  }
+
+  /// Lets only its own roles connect to a vault database.
+  public static func restrictVaultDatabase(named name: String) -> String {
     """
-    CREATE DATABASE "\(name)" OWNER lethe_vault_owner;
     REVOKE ALL ON DATABASE "\(name)" FROM PUBLIC;
-    GRANT CONNECT ON DATABASE "\(name)" TO lethe_vault;
+    GRANT CONNECT ON DATABASE "\(name)" TO lethe_vault_owner, lethe_vault;
     """
   }
 }

@@ -1,8 +1,8 @@
 import CSodium
 
-// Safe because the pointer leaves only for the time of a closure whose buffer is itself marked unsafe. Unchecked because
-// of the pointer: the struct cannot be copied, so the memory has one owner; a borrower only reads, and writing needs
-// the exclusive access of `mutating`.
+// Safe because the pointer leaves only for the time of a closure whose buffer is itself marked unsafe.
+// Unchecked because of the pointer: the struct cannot be copied, so the memory has one owner; a borrower only reads, and
+// writing needs the exclusive access of `mutating`.
 
 /// A secret's memory, with one owner: at the end of a page that is followed by an inaccessible one, locked against
 /// swapping, left out of core dumps, and wiped when the owner goes.
