@@ -28,7 +28,9 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 let package = Package(
@@ -101,7 +103,7 @@ let package = Package(
       name: "ProfilesAPI",
       dependencies: [
         "Audit", "Custody", "Policies", "Postgres", "Profiles", "Redaction", "Signing", "StrictJSON",
-        "SubjectRights", "Tokens", "Vault", httpTypes, hummingbird, logging, nioCore, nioPosix, lifecycle,
+        "SubjectRights", "Tokens", "Vault", httpTypes, hummingbird, logging, nioCore, nioPosix, lifecycle, unixSignals,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -126,7 +128,7 @@ let package = Package(
       name: "ServiceTesting",
       dependencies: [
         "Custody", "Postgres", "PostgresTesting", "ProfilesAPI", "Redaction", "Schema", "Signing", "StrictJSON",
-        "SubjectRights", "Tokens", "Vault", asyncHTTPClient, logging, nioCore,
+        "SubjectRights", "Tokens", "Vault", asyncHTTPClient, logging, nioCore, nioHTTP1, "LocalCluster",
       ],
       swiftSettings: strict),
     .testTarget(name: "VaultTests", dependencies: ["Vault"], exclude: ["Vectors"], swiftSettings: testing),
@@ -159,6 +161,15 @@ let package = Package(
         "Schema", "ServiceTesting", "Signing", "StrictJSON", "SubjectRights", "Tokens", asyncHTTPClient,
       ],
       swiftSettings: testing),
-    // TAIL
+    .testTarget(
+      name: "LetheTests",
+      dependencies: [
+        "Audit", "Signing", "StrictJSON", "Tokens", "dsar", "lethe", asyncHTTPClient, nioCore, nioHTTP1,
+      ],
+      swiftSettings: testing),
+    .testTarget(
+      name: "DsarTests",
+      dependencies: ["Audit", "Certificates", "Signing", "StrictJSON", "Tokens", "dsar"],
+      swiftSettings: testing),
   ]
 )

@@ -36,8 +36,8 @@ FNR == 1 {
   }
   file = FILENAME; sub(/.*\//, "", file)
   may_hold_sql = root != "Sources" || file ~ /Store\.swift$/ || FILENAME ~ /Migrations/ || target == "Schema" \
-    || target ~ /^(Postgres|PostgresTesting|LocalCluster)$/
-  is_program = target == "lethe" || target == "dsar-cli"
+    || target ~ /^(Postgres|PostgresTesting|ServiceTesting|LocalCluster)$/
+  is_program = target == "lethe" || target == "dsar-cli" || target == "ServiceTesting"
   if (root == "Sources" && file ~ /(Utils?|Manager|Helpers?)\.swift$/)
     report("say what the file holds, not that it helps")
 }

@@ -141,3 +141,15 @@ public final class PostgresPool: Sendable {
     failure as? PostgresError ?? PostgresError(.misuse, message: "unexpected failure")
   }
 }
+
+extension PostgresPool {
+  /// Whether the server answers a statement at this moment, within the pool's own deadlines. For health checks: says
+  /// nothing of why it doesn't.
+  public func isAnswering() async -> Bool {
+    do {
+      return try await read("SELECT 1 AS one").count == 1
+    } catch {
+      return false
+    }
+  }
+}

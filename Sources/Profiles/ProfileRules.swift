@@ -10,7 +10,9 @@ public enum ProfileRules {
   public static let languages = ["en", "es", "fr", "ar", "de", "pt", "ja"]
   /// ISO 3166-1 alpha-2, as the system's locale data lists them.
   public static let countries: Set<String> = Set(
-    Locale.Region.isoRegions.map(\.identifier).filter { $0.count == 2 && $0.allSatisfy { $0.isASCII && $0.isUppercase } })
+    Locale.Region.isoRegions.map(\.identifier).filter {
+      $0.count == 2 && $0.allSatisfy { $0.isASCII && $0.isUppercase }
+    })
 
   static func email(_ reader: ObjectReader, _ text: String?) -> String? {
     guard let text else { return nil }

@@ -130,7 +130,8 @@ public struct Profiles: Sendable {
       guard try ProfileStore.update(try Self.seal(new, unit), tenant: context.tenant, in: unit.database) else {
         throw CustodyError(.stale)
       }
-      unit.record(.profileUpdated, subject: subject, fields: Self.changed(old, new), codes: Self.neutralChanges(old, new))
+      unit.record(
+        .profileUpdated, subject: subject, fields: Self.changed(old, new), codes: Self.neutralChanges(old, new))
       return new
     }
   }

@@ -1,13 +1,13 @@
 public import Custody
-public import Foundation
-public import Logging
-public import Postgres
-import PostgresTesting
+import Foundation
+import LocalCluster
+import Postgres
+public import PostgresTesting
 public import ProfilesAPI
 import Redaction
 import Schema
 import Signing
-public import Tokens
+import Tokens
 import Vault
 
 /// A whole installation for one test: two databases from migrated templates, a keyring, a signing key, an archive, an

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 public import Custody
 import Foundation
 import NIOCore
+import NIOHTTP1
 public import ProfilesAPI
 public import StrictJSON
 public import SubjectRights

@@ -27,7 +27,7 @@ public struct TestIssuer: KeySource {
   ) throws -> TestPerson {
     let signer = ProofSigner(key: try SigningKey.generate(.es256))
     let token = try tokens.accessToken(
-      subject: subject, clientID: "client-" + subject, tenant: tenant.uuid, scopes: scopes,
+      subject: subject, clientID: "client-" + subject, tenant: tenant.uuid, scopes: Set(scopes),
       boundTo: signer.thumbprint, lifetime: lifetime, now: now)
     return TestPerson(token: token, signer: signer)
   }

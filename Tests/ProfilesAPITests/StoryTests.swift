@@ -17,7 +17,9 @@ struct StoryTests {
 
       let created = try await running.call(
         "POST", "/profiles", as: admin,
-        body: #"{"full_name":"Zoë Ñandú","email":"Zoe@Example.ORG","phone":"+51 999 000 111","country":"PE","language":"es"}"#)
+        body:
+          #"{"full_name":"Zoë Ñandú","email":"Zoe@Example.ORG","phone":"+51 999 000 111","country":"PE","language":"es"}"#
+      )
       #expect(created.status == 201)
       let id = try #require(created.json["id"]?.string)
       #expect(created.headers["location"] == "/profiles/\(id)")
@@ -49,7 +51,8 @@ struct StoryTests {
 
       // Erasure.
       let erasure = try await running.call(
-        "POST", "/privacy/data", as: officer, body: #"{"type":"erasure","profile_id":"\#(id)","note":"asked by phone"}"#)
+        "POST", "/privacy/data", as: officer, body: #"{"type":"erasure","profile_id":"\#(id)","note":"asked by phone"}"#
+      )
       let erasureID = try #require(erasure.json["id"]?.string)
       let verified = try await running.call(
         "POST", "/privacy/data/\(erasureID):verify", as: officer, body: #"{"method":"callback"}"#)

@@ -38,7 +38,9 @@ public struct AnswerMiddleware: RouterMiddleware {
         // The type only: a description may hold anything.
         logger.error(
           "an error nobody foresaw",
-          metadata: ["request_id": "\(context.requestID)", "type": "\(type(of: error))", "error": "\(Self.safe(error))"])
+          metadata: [
+            "request_id": "\(context.requestID)", "type": "\(type(of: error))", "error": "\(Self.safe(error))",
+          ])
         response = Problem(.internalServerError, "internal", "Something went wrong here; nothing was released.")
           .response(instance: instance)
       }

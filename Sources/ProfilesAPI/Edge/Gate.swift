@@ -146,7 +146,8 @@ public struct Gate: Sendable {
     guard let parent = request.headers[.traceparent] else { return nil }
     let parts = parent.split(separator: "-", omittingEmptySubsequences: false)
     guard parts.count >= 4, parts[0] == "00", parts[1].utf8.count == 32,
-      parts[1].utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }), parts[1].contains(where: { $0 != "0" })
+      parts[1].utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }),
+      parts[1].contains(where: { $0 != "0" })
     else { return nil }
     return String(parts[1])
   }

@@ -30,21 +30,13 @@ public struct HealthRoutes: Sendable {
       var parts: [JSONMember] = []
       var ready = phase.current == .serving
       for (name, pool) in pools {
-        let answers = await Self.answers(pool)
+        let answers = await pool.isAnswering()
         ready = ready && answers
         parts.append(member(name, answers ? "reachable" : "unreachable"))
       }
       return try Response.json(
         .object([member("status", ready ? "ready" : "unready"), JSONMember("parts", .object(parts))]),
         status: ready ? .ok : .serviceUnavailable)
-    }
-  }
-
-  private static func answers(_ pool: PostgresPool) async -> Bool {
-    do {
-      return try await pool.read("SELECT 1 AS one").count == 1
-    } catch {
-      return false
     }
   }
 }

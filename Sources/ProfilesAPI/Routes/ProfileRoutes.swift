@@ -14,37 +14,48 @@ struct ProfileRoutes {
 
   func add(to router: Router<APIContext>) {
     let profiles = profiles
-    router.post("/profiles", use: gate.admitting(.profilesWrite, purpose: .profileAdministration, .once) { call in
-      let draft = try ProfileDraft(reading: try call.object())
-      let profile = try await profiles.create(draft, call.context, answering: call.answering(Self.created))
-      return Response(try Self.created(profile))
-    })
-    router.get("/profiles", use: gate.admitting(.profilesRead, purpose: .profileAdministration) { call in
-      let query = try ListQuery(call.request, allowed: ["status", "country", "language", "limit", "cursor"])
-      let filter = ProfileFilter(
-        status: try query.oneOf("status", ProfileStatus.self), country: query["country"], language: query["language"])
-      let page = try await profiles.page(
-        filter, after: try query.cursor(), limit: try query.limit(), call.context)
-      return try .json(
-        .object([
-          JSONMember("items", .array(page.profiles.map(\.json))), member("next", page.next.map { Cursor(after: $0).text }),
-        ]))
-    })
-    router.post("/profiles:search", use: gate.admitting(.profilesRead, purpose: .profileAdministration) { call in
-      let found = try await profiles.search(try ProfileQuery(reading: try call.object()), call.context)
-      return try .json(.object([JSONMember("items", .array(found.map(\.json)))]))
-    })
-    router.get("/profiles/{id}", use: gate.admitting(.profilesRead, purpose: .profileAdministration) { call in
-      let profile = try await profiles.profile(try call.id(), call.context)
-      return try .json(profile.json, headers: [.eTag: profile.entityTag])
-    })
-    router.patch("/profiles/{id}", use: gate.admitting(.profilesWrite, purpose: .profileAdministration) { call in
-      let id = try call.id()
-      let version = try call.expectedVersion()
-      let patch = try ProfilePatch(reading: try call.object())
-      let profile = try await profiles.change(id, patch, version: version, call.context)
-      return try .json(profile.json, headers: [.eTag: profile.entityTag])
-    })
+    router.post(
+      "/profiles",
+      use: gate.admitting(.profilesWrite, purpose: .profileAdministration, .once) { call in
+        let draft = try ProfileDraft(reading: try call.object())
+        let profile = try await profiles.create(draft, call.context, answering: call.answering(Self.created))
+        return Response(try Self.created(profile))
+      })
+    router.get(
+      "/profiles",
+      use: gate.admitting(.profilesRead, purpose: .profileAdministration) { call in
+        let query = try ListQuery(call.request, allowed: ["status", "country", "language", "limit", "cursor"])
+        let filter = ProfileFilter(
+          status: try query.oneOf("status", ProfileStatus.self), country: query["country"], language: query["language"])
+        let page = try await profiles.page(
+          filter, after: try query.cursor(), limit: try query.limit(), call.context)
+        return try .json(
+          .object([
+            JSONMember("items", .array(page.profiles.map(\.json))),
+            member("next", page.next.map { Cursor(after: $0).text }),
+          ]))
+      })
+    router.post(
+      "/profiles:search",
+      use: gate.admitting(.profilesRead, purpose: .profileAdministration) { call in
+        let found = try await profiles.search(try ProfileQuery(reading: try call.object()), call.context)
+        return try .json(.object([JSONMember("items", .array(found.map(\.json)))]))
+      })
+    router.get(
+      "/profiles/{id}",
+      use: gate.admitting(.profilesRead, purpose: .profileAdministration) { call in
+        let profile = try await profiles.profile(try call.id(), call.context)
+        return try .json(profile.json, headers: [.eTag: profile.entityTag])
+      })
+    router.patch(
+      "/profiles/{id}",
+      use: gate.admitting(.profilesWrite, purpose: .profileAdministration) { call in
+        let id = try call.id()
+        let version = try call.expectedVersion()
+        let patch = try ProfilePatch(reading: try call.object())
+        let profile = try await profiles.change(id, patch, version: version, call.context)
+        return try .json(profile.json, headers: [.eTag: profile.entityTag])
+      })
     for transition in ProfileTransition.allCases {
       router.post(
         RouterPath("/profiles/{id}:\(transition.rawValue)"),
@@ -55,10 +66,12 @@ struct ProfileRoutes {
           return Response(try Self.changed(profile))
         })
     }
-    router.get("/me", use: gate.admitting(.profilesRead, purpose: .selfService) { call in
-      let profile = try await profiles.own(Personal(call.principal.subject), call.context)
-      return try .json(profile.json, headers: [.eTag: profile.entityTag])
-    })
+    router.get(
+      "/me",
+      use: gate.admitting(.profilesRead, purpose: .selfService) { call in
+        let profile = try await profiles.own(Personal(call.principal.subject), call.context)
+        return try .json(profile.json, headers: [.eTag: profile.entityTag])
+      })
   }
 
   @Sendable private static func created(_ profile: Profile) throws -> KeptAnswer {

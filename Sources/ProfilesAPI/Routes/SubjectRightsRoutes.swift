@@ -18,28 +18,34 @@ struct SubjectRightsRoutes {
   func add(to router: Router<APIContext>) {
     let rights = rights
     let erasureOrdered = erasureOrdered
-    router.post("/privacy/data", use: gate.admitting(.requestsManage, purpose: .subjectRequest, .once) { call in
-      let draft = try RequestDraft(reading: try call.object())
-      let request = try await rights.open(draft, call.context, answering: call.answering(Self.opened))
-      return Response(try Self.opened(request))
-    })
-    router.get("/privacy/data", use: gate.admitting(.requestsRead, purpose: .subjectRequest) { call in
-      let query = try ListQuery(call.request, allowed: ["state", "type", "limit", "cursor"])
-      let page = try await rights.page(
-        state: try query.oneOf("state", RequestState.self), type: try query.oneOf("type", RequestType.self),
-        after: try query.cursor(), limit: try query.limit(), call.context)
-      return try .json(
-        .object([
-          JSONMember("items", .array(page.requests.map { $0.json() })),
-          member("next", page.next.map { Cursor(after: $0).text }),
-        ]))
-    })
-    router.get("/privacy/data/{id}", use: gate.admitting(.requestsRead, purpose: .subjectRequest) { call in
-      let request = try await rights.request(try call.id(), call.context)
-      let erasure = try await rights.erasure(of: request.id, call.context)
-      let note = try await rights.note(of: request, call.context)
-      return try .json(request.json(erasure: erasure, note: note?.disclosed()))
-    })
+    router.post(
+      "/privacy/data",
+      use: gate.admitting(.requestsManage, purpose: .subjectRequest, .once) { call in
+        let draft = try RequestDraft(reading: try call.object())
+        let request = try await rights.open(draft, call.context, answering: call.answering(Self.opened))
+        return Response(try Self.opened(request))
+      })
+    router.get(
+      "/privacy/data",
+      use: gate.admitting(.requestsRead, purpose: .subjectRequest) { call in
+        let query = try ListQuery(call.request, allowed: ["state", "type", "limit", "cursor"])
+        let page = try await rights.page(
+          state: try query.oneOf("state", RequestState.self), type: try query.oneOf("type", RequestType.self),
+          after: try query.cursor(), limit: try query.limit(), call.context)
+        return try .json(
+          .object([
+            JSONMember("items", .array(page.requests.map { $0.json() })),
+            member("next", page.next.map { Cursor(after: $0).text }),
+          ]))
+      })
+    router.get(
+      "/privacy/data/{id}",
+      use: gate.admitting(.requestsRead, purpose: .subjectRequest) { call in
+        let request = try await rights.request(try call.id(), call.context)
+        let erasure = try await rights.erasure(of: request.id, call.context)
+        let note = try await rights.note(of: request, call.context)
+        return try .json(request.json(erasure: erasure, note: note?.disclosed()))
+      })
     router.post(
       "/privacy/data/{id}:verify",
       use: gate.admitting(.requestsManage, purpose: .subjectRequest, .once) { call in
@@ -63,12 +69,14 @@ struct SubjectRightsRoutes {
         if request.type == .erasure { erasureOrdered() }
         return Response(try Self.executed(request))
       })
-    router.get("/privacy/data/{id}/package", use: gate.admitting(.requestsManage, purpose: .subjectRequest) { call in
-      let id = try call.id()
-      return .bytes(
-        try await rights.package(of: id, call.context), type: "application/json",
-        headers: [.contentDisposition: "attachment; filename=\"package-\(id.text).json\""])
-    })
+    router.get(
+      "/privacy/data/{id}/package",
+      use: gate.admitting(.requestsManage, purpose: .subjectRequest) { call in
+        let id = try call.id()
+        return .bytes(
+          try await rights.package(of: id, call.context), type: "application/json",
+          headers: [.contentDisposition: "attachment; filename=\"package-\(id.text).json\""])
+      })
     router.get(
       "/privacy/data/{id}/certificate",
       use: gate.admitting(.requestsRead, purpose: .subjectRequest) { call in

@@ -62,7 +62,8 @@ extension SubjectRequest {
 
 extension Response {
   /// An answer with a JSON body.
-  static func json(_ value: JSONValue, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) throws -> Response {
+  static func json(_ value: JSONValue, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) throws -> Response
+  {
     bytes(try value.canonicalBytes(), type: "application/json", status: status, headers: headers)
   }
 

@@ -31,6 +31,9 @@ public enum DatabaseRoles {
     END $$;
     """
 
+  /// The names of the cluster's databases, a line each.
+  public static let listDatabases = "SELECT datname FROM pg_database"
+
   /// Makes a data database and lets only its own roles connect.
   public static func createDataDatabase(named name: String = dataDatabase) -> String {
     "CREATE DATABASE \"\(name)\" OWNER lethe_owner;\n" + restrictDataDatabase(named: name)

@@ -47,7 +47,9 @@ extension SubjectRights {
       throw SubjectRightsError(.notReady, state: request.state)
     }
     let package = try PackageStore.decode(row)
-    guard package.expiresAt > Microseconds.now() else { throw SubjectRightsError(.packageExpired, state: request.state) }
+    guard package.expiresAt > Microseconds.now() else {
+      throw SubjectRightsError(.packageExpired, state: request.state)
+    }
     return try await custody.openExpiring(
       package.sealed, as: .accessPackage, id: package.id, of: package.subject, action: .exportDownloaded,
       codes: Self.codes(request), context.with(purpose: .subjectRequest))

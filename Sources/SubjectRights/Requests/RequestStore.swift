@@ -104,7 +104,9 @@ enum RequestStore {
   }
 
   /// Writes that the execution was ordered.
-  static func startExecution(_ id: UUID, by actor: ActorID, at now: Int64, tenant: TenantID, in transaction: Transaction)
+  static func startExecution(
+    _ id: UUID, by actor: ActorID, at now: Int64, tenant: TenantID, in transaction: Transaction
+  )
     throws
   {
     try transaction.execute(

@@ -147,9 +147,8 @@ struct LogDownload {
       case .hashes: place.width * SHA256Digest.byteCount
       case .entries: place.width * (2 + Entry.maximumBytes)
       }
-    guard let bytes = try await client.bytesIfPresent("/audit/\(place.text)", maximumBytes: max(maximum, 65_536)) else {
-      return nil
-    }
+    let found = try await client.bytesIfPresent("/audit/\(place.text)", maximumBytes: max(maximum, 65_536))
+    guard let bytes = found else { return nil }
     if case .hashes = place.content, bytes.count != maximum {
       throw Failure(.notValid, "the server's \(place.text) has not the length of its hashes")
     }
@@ -171,8 +170,10 @@ struct LogDownload {
       throw Failure(.notValid, "the erasure ledger doesn't continue the one that is held")
     }
     do {
-      guard try ErasureLedger(path: try log.stageLedger(bytes)).records().allSatisfy({ $0.tenant == client.session.claims.tenant })
-      else { throw Failure(.notValid, "the erasure ledger has another tenant's lines") }
+      let records = try ErasureLedger(path: try log.stageLedger(bytes)).records()
+      guard records.allSatisfy({ $0.tenant == client.session.claims.tenant }) else {
+        throw Failure(.notValid, "the erasure ledger has another tenant's lines")
+      }
     } catch let error as AuditError {
       throw Failure(.notValid, "the server's erasure ledger: \(error)")
     }

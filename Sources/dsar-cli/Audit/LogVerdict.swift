@@ -31,7 +31,7 @@ struct LogVerdict {
       console.pairs([
         ("folder", report.folder), ("origin", report.origin ?? "(unknown)"), ("size", String(report.size)),
         ("root", report.root ?? "(unknown)"), ("entries", "\(report.entries) read and hashed"),
-        ("erasures", "\(report.erasures) completed, \(comparedLedger ? "compared with" : "NOT compared with") the ledger"),
+        ("erasures", "\(report.erasures) completed, \(comparedLedger ? "" : "NOT ")compared with the ledger"),
         ("checkpoints", "\(report.checkpoints) verified"),
       ])
       if report.unpublished > 0 { console.say("\(report.unpublished) files beyond the checkpoint, not looked at") }

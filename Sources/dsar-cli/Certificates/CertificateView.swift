@@ -30,7 +30,8 @@ struct CertificateView {
       ("request", Self.text(certificate.requestID)), ("tenant", Self.text(certificate.tenant)),
       ("subject", Self.text(certificate.subject)), ("stage", certificate.stage.rawValue),
       ("erased at", Self.text(certificate.erasedAt)), ("key", certificate.keyCommitment),
-      ("key backups dead by", certificate.keyBackupsDeadBy), ("data backups dead by", certificate.dataBackupsDeadBy),
+      ("key backups dead by", certificate.keyBackupsDeadBy ?? "(not promised yet)"),
+      ("data backups dead by", certificate.dataBackupsDeadBy),
     ]
     for system in certificate.systems {
       pairs.append(("system \(system.system)", "\(system.outcome) \(Self.text(system.at))"))

@@ -27,8 +27,7 @@ struct RequestListCommand: AsyncParsableCommand {
       try await ServiceClient.with(sessions) { client in
         let (items, next) = try await pages(client)
         if output.json {
-          Console.standard.say(
-            json: .object([JSONMember("items", .array(items)), JSONMember("next", next.map(JSONValue.string) ?? .null)]))
+          Console.standard.say(json: ["items": .array(items), "next": next.map(JSONValue.string) ?? .null])
           return
         }
         Console.standard.table(RequestSummary.headings, items.map { RequestSummary($0).row })

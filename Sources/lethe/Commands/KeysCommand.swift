@@ -94,7 +94,8 @@ enum KeyFiles {
   static func create(_ environment: Environment) throws {
     for path in [environment.keyringPath, environment.signingKeyPath] {
       try FileManager.default.createDirectory(
-        atPath: (path as NSString).deletingLastPathComponent.isEmpty ? "." : (path as NSString).deletingLastPathComponent,
+        atPath: (path as NSString).deletingLastPathComponent.isEmpty
+          ? "." : (path as NSString).deletingLastPathComponent,
         withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     }
     _ = try FileKeyring.create(at: environment.keyringPath)

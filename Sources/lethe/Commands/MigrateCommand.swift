@@ -19,7 +19,8 @@ struct MigrateCommand: AsyncParsableCommand {
       let environment = Environment()
       let applied = try await DatabaseMigration(
         dataURL: try environment.required("OWNER_DATABASE_URL", "the data database, as its owner", secret: true),
-        vaultURL: try environment.required("OWNER_VAULT_DATABASE_URL", "the vault database, as its owner", secret: true),
+        vaultURL: try environment.required(
+          "OWNER_VAULT_DATABASE_URL", "the vault database, as its owner", secret: true),
         logger: try environment.logger()
       ).run()
       if json {

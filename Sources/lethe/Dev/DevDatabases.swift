@@ -21,7 +21,8 @@ struct DevDatabases {
         vaultURL: cluster.url(database: DatabaseRoles.vaultDatabase, user: DatabaseRoles.vaultOwner), logger: logger
       ).run()
       let count = applied.data.count + applied.vault.count
-      Console.say("  postgres   socket in \(cluster.socketFolder), \(count == 0 ? "up to date" : "\(count) migrations")")
+      Console.say(
+        "  postgres   socket in \(cluster.socketFolder), \(count == 0 ? "up to date" : "\(count) migrations")")
     } catch {
       await cluster.stop()
       throw error

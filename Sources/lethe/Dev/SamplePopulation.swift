@@ -13,7 +13,8 @@ struct SamplePopulation {
 
   /// Adds people until there have been `count`.
   func fill(to count: Int) async throws {
-    let done = FileManager.default.contents(atPath: home.sampleCount).flatMap { String(decoding: $0, as: UTF8.self) }
+    let done =
+      FileManager.default.contents(atPath: home.sampleCount).flatMap { String(decoding: $0, as: UTF8.self) }
       .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) } ?? 0
     guard count > done else { return }
     let people = SamplePeople(count: count).dropFirst(done)
