@@ -37,7 +37,7 @@ test: setup first-build ## run the tests; COVERAGE=1 measures coverage
 demo: setup first-build ## walk through an erasure from request to certificate
 	swift build $(BUILD_FLAGS) --product lethe
 	swift build $(BUILD_FLAGS) --product dsar
-	@tools/demo.sh
+	@tools/demo.sh $(BIN)
 
 bench: setup ## measure, in release mode
 	swift run $(if $(JOBS),-j $(JOBS)) -c release --package-path Benchmarks lethe-bench $(ARGS)

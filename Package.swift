@@ -117,7 +117,7 @@ let package = Package(
     .executableTarget(
       name: "dsar",
       dependencies: [
-        "Audit", "Certificates", "Signing", "StrictJSON", "Tokens", argumentParser, asyncHTTPClient, nioCore,
+        "Audit", "Certificates", "Signing", "StrictJSON", "Tokens", argumentParser, asyncHTTPClient, nioCore, nioHTTP1,
       ],
       path: "Sources/dsar-cli", swiftSettings: strict),
 

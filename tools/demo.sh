@@ -15,7 +15,12 @@ passed=0 failed=0 server="" second=""
 
 # --- telling -----------------------------------------------------------------------------------------------------
 
-chapter() { printf '\n%s\n' "$1"; }
+# Later chapters stand on earlier ones: after a failure the story ends here.
+chapter() {
+  [ "$failed" -eq 0 ] || { sum_up; exit 1; }
+  printf '\n%s\n' "$1"
+}
+sum_up() { printf '\ndemo: %d passed, %d failed\n' "$passed" "$failed"; }
 tell() { printf '  %s\n' "$1"; }
 
 # check WHAT COMMAND…: the command must succeed.
@@ -46,7 +51,7 @@ lacks() { ! grep -rqF -- "$2" "$1" || { echo "$1 contains what it must not"; ret
 
 finish() {
   for process in "$second" "$server"; do
-    [ -z "$process" ] || { kill -INT "$process" 2>/dev/null && wait "$process" 2>/dev/null; }
+    [ -z "$process" ] || { kill -TERM "$process" 2>/dev/null && wait "$process" 2>/dev/null; }
   done
   if [ "${DEMO_KEEP:-}" = 1 ]; then tell "kept: $work"; else rm -rf "$work"; fi
 }
@@ -71,7 +76,7 @@ until_ready() {
   return 1
 }
 
-as() { local who=$1; shift; "$bin/dsar" --session "$who" "$@"; }
+as() { local who=$1; shift; DSAR_SESSION=$who "$bin/dsar" "$@"; }
 
 # The person of the story. Every value is looked for again at the end.
 name='Zoë Ñandú-Quispe'
@@ -173,49 +178,52 @@ sql "${superuser/lethe_data/postgres}" 'CREATE DATABASE restored OWNER lethe_own
 "$tools/pg_restore" --no-comments -d "${superuser/lethe_data/restored}" "$work/before.dump" 2>"$work/restore.err"
 check 'the dump is restored' equals \
   "$(sql "${superuser/lethe_data/restored}" "SELECT count(*) FROM user_profiles.profiles WHERE id = '$id'")" 1
-restored() {
-  env DATABASE_URL="${DATABASE_URL/lethe_data/restored}" WORKER_DATABASE_URL="${WORKER_DATABASE_URL/lethe_data/restored}" \
-    HTTP_PORT="$1" OPS_PORT=0 "${@:2}"
+# serve_restored PORT ARCHIVE: replaces this (sub)shell by a service over the restored database.
+serve_restored() {
+  export DATABASE_URL="${DATABASE_URL/lethe_data/restored}" HTTP_PORT=$1 OPS_PORT=0 LETHE_ARCHIVE=$2
+  export WORKER_DATABASE_URL="${WORKER_DATABASE_URL/lethe_data/restored}"
+  exec timeout 120 "$bin/lethe" serve
 }
-restored "$(free_port)" "$bin/lethe" serve >"$work/refused.out" 2>&1
+(serve_restored "$(free_port)" "$LETHE_ARCHIVE") >"$work/refused.out" 2>&1
 status=$?
 check 'a service over it refuses to start' equals "$status" 1
 check 'and says that it is behind what was published' contains "$work/refused.out" 'the archive covers'
-tell 'Somebody careless takes the archive away, so that nothing tells the service …'
+tell 'Somebody careless takes the archive away and every trace of it, so that nothing tells the service …'
+sql "${superuser/lethe_data/restored}" 'DELETE FROM audit.checkpoints'
 other=$(free_port)
-restored "$other" env LETHE_ARCHIVE="$work/empty-archive" "$bin/lethe" serve >"$work/second.out" 2>&1 &
+(serve_restored "$other" "$work/empty-archive") >"$work/second.out" 2>&1 &
 second=$!
 check '… and it starts' until_ready "http://localhost:$other" "$second"
 # Proofs are made for the public origin; the second service stands behind the same one, on another port.
-mkdir -p "$work/careless" && cp -r "$DSAR_CONFIG/." "$work/careless/"
-careless() { DSAR_CONNECT="127.0.0.1:$other" as admin "$@"; }
+careless() { DSAR_CONNECT=$other as admin "$@"; }
 careless api GET "/profiles/$id" --include >"$work/careless.txt" 2>&1
 check 'the person does not come back (410): the key is gone' contains "$work/careless.txt" 410
 check 'everybody else does' equals "$(careless api GET '/profiles?limit=200' 2>"$work/careless.err" | jq '.items | length')" 12
-kill -INT "$second" && wait "$second" 2>/dev/null
+kill -TERM "$second" && wait "$second" 2>/dev/null
 second=""
 
 # --- 7 -----------------------------------------------------------------------------------------------------------
 chapter '7. The proof: the server is stopped, and somebody verifies who trusts nothing on it'
 check 'the certificate is downloaded' as officer certificate download "$erasure" --out "$work/certificate.json"
 check 'the log is exported' as auditor audit export --out "$work/audit"
-kill -INT "$server" && wait "$server" 2>/dev/null
+vkey=$(echo "$work"/audit/*/vkey)
+kill -TERM "$server" && wait "$server" 2>/dev/null
 server=""
 check 'the server is down' refused 7 curl -s "$url/health/live"
-check 'the certificate verifies offline' "$bin/dsar" certificate verify "$work/certificate.json" --key "@$work/audit/vkey"
-check 'the log verifies offline' "$bin/dsar" audit verify "$work/audit" --key "@$work/audit/vkey"
+check 'the certificate verifies offline' "$bin/dsar" certificate verify "$work/certificate.json" --key "@$vkey"
+check 'the log verifies offline' "$bin/dsar" audit verify "$work/audit" --key "@$vkey"
 jq --arg t 2020-01-01T00:00:00.000000Z '.certificate.erased_at = $t' "$work/certificate.json" >"$work/forged.json"
 check 'a certificate with another date does not' refused 2 \
-  "$bin/dsar" certificate verify "$work/forged.json" --key "@$work/audit/vkey"
+  "$bin/dsar" certificate verify "$work/forged.json" --key "@$vkey"
 cp -r "$work/audit" "$work/tampered" && chmod -R u+w "$work/tampered"
-bundle=$(find "$work/tampered/tile/entries" -type f | head -1)
+bundle=$(find "$work"/tampered/*/tile/entries -type f | head -1)
 size=$(stat -c %s "$bundle")
 byte=$(xxd -s $((size / 2)) -l 1 -p "$bundle")
 printf '%02x' $((0x$byte ^ 1)) | xxd -r -p | dd of="$bundle" bs=1 seek=$((size / 2)) conv=notrunc status=none
-"$bin/dsar" audit verify "$work/tampered" --key "@$work/audit/vkey" >"$work/tampered.out" 2>&1
+"$bin/dsar" audit verify "$work/tampered" --key "@$vkey" >"$work/tampered.out" 2>&1
 status=$?
 check 'one flipped bit in a copy of the log is found (exit 2)' equals "$status" 2
-check 'and located, by file' contains "$work/tampered.out" "${bundle#"$work/tampered/"}"
+check 'and located, by file' contains "$work/tampered.out" "${bundle##*/tampered/*/tile/}"
 sed 's/^/          /' "$work/tampered.out" | head -4
 
 # --- 8 -----------------------------------------------------------------------------------------------------------
@@ -234,5 +242,5 @@ for value in "$name" "$email" "$phone" "${phone#+}" "$note" Ñandú zoe.nandu; d
   done
 done
 
-printf '\ndemo: %d passed, %d failed\n' "$passed" "$failed"
+sum_up
 [ "$failed" -eq 0 ]

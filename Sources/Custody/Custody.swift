@@ -213,11 +213,12 @@ public struct Custody: Sendable {
     }
   }
 
-  /// A shutdown of the server (class 57) or a lost, refused or exhausted connection: it may work again later.
+  /// A shutdown of the server or a timeout (class 57), a conflict with another transaction (class 40), or a lost,
+  /// refused or exhausted connection: it may work again later.
   private static func isUnavailability(_ error: PostgresError) -> Bool {
     switch error.code {
     case .connection, .timeout, .poolClosed, .commitUnknown: true
-    case .statement(let state): state.hasPrefix("57") || state.hasPrefix("53") || state.hasPrefix("08")
+    case .statement(let state): ["57", "53", "40", "08"].contains(state.prefix(2))
     case .cancelled, .decoding, .misuse: false
     }
   }

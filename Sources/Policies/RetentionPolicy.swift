@@ -3,7 +3,7 @@ import Signing
 import StrictJSON
 
 /// How long things are kept, as `policies/retention.json` says it. Immutable once read; its version is the hash of
-/// its content, so that a certificate can name the policy it was made under.
+/// its content, which the log names with each certificate.
 public struct RetentionPolicy: Sendable, Equatable {
   /// Days after which a backup of the data database must be gone. Printed on certificates: a backup still holds
   /// linkable values (country, language, dates) of a person erased since.
@@ -36,10 +36,10 @@ public struct RetentionPolicy: Sendable, Equatable {
   /// Reads the policy of a folder; the standard one where the folder has no `retention.json`.
   public init(folder: String) throws {
     let path = folder + "/retention.json"
-    guard let contents = FileManager.default.contents(atPath: path) else {
+    guard FileManager.default.fileExists(atPath: path) else {
       self = .standard
       return
     }
-    try self.init(parsing: Array(contents))
+    try self.init(parsing: Array(try Data(contentsOf: URL(fileURLWithPath: path))))
   }
 }

@@ -42,20 +42,25 @@ public struct Profiles: Sendable {
     -> ProfilePage
   {
     var attempts = 0
+    var gone: Set<SubjectID> = []
     while true {
       let rows = try await custody.rows(
         ProfileStore.page(filter, after: cursor, limit: limit + 1, tenant: context.tenant), context)
       let sealed = try rows.map(ProfileStore.decode)
-      let shown = Array(sealed.prefix(limit))
-      if shown.isEmpty { return ProfilePage(profiles: [], next: nil) }
+      let page = sealed.prefix(limit)
+      let shown = page.filter { !gone.contains($0.subject) }
+      let next = sealed.count > limit ? page.last?.id : nil
+      if shown.isEmpty { return ProfilePage(profiles: [], next: next) }
       do {
         let profiles = try await custody.read(context, of: shown.map(\.subject)) { opener in
           try shown.map { try Self.open($0, opener) }
         }
-        return ProfilePage(profiles: profiles, next: sealed.count > limit ? shown.last?.id : nil)
+        return ProfilePage(profiles: profiles, next: next)
       } catch let error as CustodyError where error.code == .erased && attempts < 5 {
-        // Somebody on the page was erased while it was read: the page is read again, without them.
+        // Somebody on the page was erased while it was read: the page is read again, without them. In a restored
+        // database the row doesn't know; the vault does.
         attempts += 1
+        gone = try await custody.erased(among: shown.map(\.subject), context)
       }
     }
   }
@@ -68,20 +73,22 @@ public struct Profiles: Sendable {
       case .email(let address): (address, .email, .profileEmail)
       case .phone(let number): (number, .phone, .profilePhone)
       }
-    guard let found = try await custody.lookUp(value, as: kind, context) else {
+    func missed() async throws -> [Profile] {
       try await custody.note(context, .personalDataSearched, outcome: .ok, codes: ["by": field.name, "hits": "0"])
       return []
     }
+    guard let found = try await custody.lookUp(value, as: kind, context) else { return try await missed() }
     let rows = try await custody.rows(ProfileStore.byID(found.row, tenant: context.tenant), context)
     let live = try rows.map(ProfileStore.decode).filter(\.subjectIsLive)
-    guard !live.isEmpty else { return [] }
+    guard !live.isEmpty else { return try await missed() }
     do {
       return try await custody.read(
         context, of: live.map(\.subject), action: .personalDataSearched,
         codes: ["by": field.name, "hits": String(live.count)]
       ) { opener in try live.map { try Self.open($0, opener) } }
     } catch let error as CustodyError where error.code == .erased {
-      return []
+      // Erased while it was searched for.
+      return try await missed()
     }
   }
 

@@ -36,7 +36,7 @@ public struct SubjectRights: Sendable {
       let note = try draft.note.map { try unit.seal($0, as: .requestNote, row: request.id, of: subject) }
       try RequestStore.insert(request, note: note, tenant: context.tenant, in: unit.database)
       unit.record(.requestOpened, subject: subject, codes: Self.codes(request))
-      try unit.keep(request, answering)
+      try unit.keep(request, answering, personal: subject)
       return request
     }
   }
@@ -119,7 +119,7 @@ public struct SubjectRights: Sendable {
       guard let changed = try RequestStore.locked(id, tenant: context.tenant, in: unit.database) else {
         throw CustodyError(.notFound)
       }
-      try unit.keep(changed, answering)
+      try unit.keep(changed, answering, personal: subject)
       return changed
     }
   }

@@ -40,14 +40,15 @@ struct RequestTests {
       ])
   }
 
-  private func wait(_ documents: [String]) async throws -> (RequestSummary, notes: String, looks: Int) {
+  private func wait(_ documents: [String], limit: Duration) async throws -> (RequestSummary, notes: String, looks: Int)
+  {
     let rest = Mutex(documents)
     let service = try FakeService(try TestIdentity()) { _ in
       .ok(rest.withLock { $0.count > 1 ? $0.removeFirst() : $0[0] })
     }
     let record = Record()
     let wait = ErasureWait(
-      limit: .milliseconds(200), pause: .milliseconds(20), client: try service.client(), console: record.console)
+      limit: limit, pause: .milliseconds(20), client: try service.client(), console: record.console)
     let seen = try await wait.certified(try Self.summary(documents[0]))
     return (seen, record.takeNotes(), service.requests.count)
   }
@@ -57,7 +58,7 @@ struct RequestTests {
     let steps = [
       ("executing", "ordered"), ("executing", "ledgered"), ("completed", "completed"), ("completed", "certified"),
     ]
-    let (seen, notes, looks) = try await wait(steps.map { Self.document(state: $0.0, step: $0.1) })
+    let (seen, notes, looks) = try await wait(steps.map { Self.document(state: $0.0, step: $0.1) }, limit: .seconds(60))
     #expect(seen.isCertified)
     #expect(notes == "erasure: ordered\nerasure: ledgered\nerasure: completed\nerasure: certified\n")
     #expect(looks == 4)
@@ -65,10 +66,13 @@ struct RequestTests {
 
   @Test("completed and not certified in time is done, with a note; less is a failure")
   func slow() async throws {
-    let (seen, notes, _) = try await wait([Self.document(state: "completed", step: "completed")])
+    let (seen, notes, _) = try await wait(
+      [Self.document(state: "completed", step: "completed")], limit: .milliseconds(100))
     #expect(seen.state == "completed")
     #expect(notes.hasSuffix("completed; the certificate follows the next checkpoint of the log\n"))
-    let failure = await failure { _ = try await wait([Self.document(state: "executing", step: "ordered")]) }
+    let failure = await failure {
+      _ = try await wait([Self.document(state: "executing", step: "ordered")], limit: .milliseconds(100))
+    }
     #expect(failure?.status == .refused)
     #expect(failure?.line.hasPrefix("the erasure is not completed yet (state executing)") == true)
   }

@@ -1,24 +1,27 @@
 import Postgres
+
 extension Custody {
-  /// Deletes what has had its time: used proofs, kept answers after 24 hours, expiring keys. Safe to run anywhere,
-  /// any number of times. Returns how many rows went.
+  /// Deletes the proofs that could no longer be accepted, of every tenant. Safe to run anywhere, any number of times.
+  /// Returns how many went.
   @discardableResult
-  public func deleteExpired() async throws -> Int {
+  public func deleteExpiredProofs() async throws -> Int {
+    // A minute on top of the window: clocks of replicas differ.
+    let before = Microseconds.now() / 1_000_000 - 60
+    return try await translating {
+      try await worker.transaction { try UsedProofStore.deleteExpired(before: before, in: $0) }
+    }
+  }
+
+  /// Deletes a tenant's kept answers after 24 hours, and its expiring keys. Safe to run anywhere, any number of
+  /// times. Returns how many rows went.
+  @discardableResult
+  public func deleteExpired(in tenant: TenantID) async throws -> Int {
     let now = Microseconds.now()
     return try await translating {
-      // A minute on top of the window: clocks of replicas differ.
-      var gone = try await worker.transaction { transaction in
-        try UsedProofStore.deleteExpired(before: now / 1_000_000 - 60, in: transaction)
+      let answers = try await worker.transaction(settings: AccessContext.operation(tenant).settings) { transaction in
+        try IdempotencyStore.deleteExpired(tenant: tenant, before: now - Self.keepsAnswersFor, in: transaction)
       }
-      for tenant in try await tenants() {
-        let settings = AccessContext.operation(tenant.id).settings
-        gone += try await worker.transaction(settings: settings) { transaction in
-          try IdempotencyStore.deleteExpired(
-            tenant: tenant.id, before: now - Self.keepsAnswersFor, in: transaction)
-        }
-        gone += try await keyStore.deleteExpired(tenant: tenant.id, before: now)
-      }
-      return gone
+      return answers + (try await keyStore.deleteExpired(tenant: tenant, before: now))
     }
   }
 }

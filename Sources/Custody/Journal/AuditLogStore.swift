@@ -139,6 +139,18 @@ enum AuditLogStore {
     ).map { try $0.decode("entry", as: [UInt8].self) }
   }
 
+  /// At most `limit` entries from `sequence` on, up to the head, and the leaf hash that the last one must have: what
+  /// the entry after it names as previous, or what the head says.
+  static func batch(
+    from sequence: Int64, limit: Int, before head: Head, tenant: TenantID, in transaction: Transaction
+  ) throws -> (entries: [[UInt8]], last: SHA256Digest) {
+    let left = Int(head.size - sequence)
+    var found = try entries(from: sequence, limit: min(limit + 1, left), tenant: tenant, in: transaction)
+    guard left > limit, found.count > limit else { return (found, head.leaf) }
+    let next = try Entry(parsing: found.removeLast())
+    return (found, next.previous)
+  }
+
   /// The entries that touched one subject, newest last: sequence number and stored bytes.
   static func entries(about subject: SubjectID, limit: Int, tenant: TenantID, in transaction: Transaction) throws
     -> [(sequence: Int64, entry: [UInt8])]
@@ -153,11 +165,9 @@ enum AuditLogStore {
     ).map { (try $0.decode("seq", as: Int64.self), try $0.decode("entry", as: [UInt8].self)) }.reversed()
   }
 
-  /// The leaf hash of one entry, if the database has it.
+  /// The leaf hash of one entry, recomputed from its bytes, if the database has it.
   static func leaf(at sequence: Int64, tenant: TenantID, in transaction: Transaction) throws -> SHA256Digest? {
-    let rows = try transaction.query(
-      "SELECT leaf_hash FROM audit.entries WHERE tenant_id = \(tenant.uuid) AND seq = \(sequence)")
-    return SHA256Digest(try rows.first?.decode("leaf_hash", as: [UInt8].self) ?? [])
+    try entries(from: sequence, limit: 1, tenant: tenant, in: transaction).first.map(MerkleTree.leafHash)
   }
 
   /// Notes a published checkpoint.
@@ -170,6 +180,13 @@ enum AuditLogStore {
       VALUES (\(tenant.uuid), \(Int64(checkpoint.size)), \(checkpoint.root.bytes), \(note), \(Microseconds.now()))
       ON CONFLICT DO NOTHING
       """)
+  }
+
+  /// How many entries the last published checkpoint covers; zero when none was published.
+  static func lastPublished(tenant: TenantID, in transaction: Transaction) throws -> Int64 {
+    try transaction.query(
+      "SELECT coalesce(max(size), 0) AS size FROM audit.checkpoints WHERE tenant_id = \(tenant.uuid)"
+    ).first?.decode("size", as: Int64.self) ?? 0
   }
 
   /// Lets one replica at a time publish a tenant's log; false when another one is at it.

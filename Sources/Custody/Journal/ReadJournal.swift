@@ -1,3 +1,4 @@
+import Audit
 import Postgres
 
 /// Writes the entries of reads in group commits: each commit takes whatever queued while the one before it was
@@ -27,6 +28,8 @@ actor ReadJournal {
   /// `.unavailable` when the log can't be written or too many wait: nothing may be released then.
   func append(_ entry: JournalEntry, tenant: TenantID) async throws {
     guard queues[tenant, default: []].count < capacity else { throw CustodyError(.unavailable, field: "log") }
+    // An entry that can't be written is its caller's affair, not that of everybody in the same commit.
+    _ = try entry.record.body()
     try await withCheckedThrowingContinuation { continuation in
       queues[tenant, default: []].append(Waiting(entry: entry, continuation: continuation))
       if draining.insert(tenant).inserted { Task { await drain(tenant) } }

@@ -38,6 +38,15 @@ final class SubjectKeys: Sendable {
     return keys
   }
 
+  /// Which of those subjects' keys are destroyed.
+  func destroyed(among subjects: [SubjectID], tenant: TenantID) async throws -> Set<SubjectID> {
+    let stored = try await store.find(.subject, subjects.map(\.uuid), tenant: tenant)
+    return Set(
+      subjects.filter { subject in
+        if case .destroyed = stored[subject.uuid] { true } else { false }
+      })
+  }
+
   /// What the vault says of one subject, without unwrapping anything.
   func commitment(of subject: SubjectID, tenant: TenantID) async throws -> (commitment: [UInt8], destroyed: Int64?) {
     switch try await store.find(.subject, [subject.uuid], tenant: tenant)[subject.uuid] {
@@ -110,6 +119,11 @@ final class SubjectKeys: Sendable {
   func dayKey(_ day: Int32, tenant: TenantID) async throws -> IndexKey {
     let id = Self.identifier(ofDay: day)
     let owner = KeyOwner(kind: .expiring, tenant: tenant.uuid, id: id)
+    // A day that is over two days ago takes its key with it, here as in the vault.
+    let kept = [-1, 0, 1].map { Self.identifier(ofDay: day + $0) }
+    indexKeys.withLock { known in
+      known = known.filter { $0.key.owner.kind != .expiring || kept.contains($0.key.owner.id) }
+    }
     return try await indexKey(owner, tenant: tenant) { [self] in
       do {
         return try await expiringKey(tenant: tenant, id: id)

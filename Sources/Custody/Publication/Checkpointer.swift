@@ -46,10 +46,15 @@ public struct Checkpointer: Sendable {
         guard try AuditLogStore.claimPublication(tenant: tenant, in: transaction) else { return nil }
         var size = try writer.lastCheckpoint()?.size
         let head = try AuditLogStore.readHead(tenant: tenant, in: transaction)
+        // A database that went back behind its archive, by a failover for example, publishes nothing.
+        guard size ?? 0 <= UInt64(head.size) else { throw CustodyError(.unavailable, field: "archive") }
         while size ?? 0 < UInt64(head.size) || size == nil {
-          let entries = try AuditLogStore.entries(
-            from: Int64(size ?? 0), limit: min(batchSize, Int(head.size) - Int(size ?? 0)), tenant: tenant,
-            in: transaction)
+          let (entries, last) = try AuditLogStore.batch(
+            from: Int64(size ?? 0), limit: batchSize, before: head, tenant: tenant, in: transaction)
+          // The writer checks the chain up to the last entry, and this the last: else it would be signed as it is.
+          guard entries.last.map(MerkleTree.leafHash) ?? last == last else {
+            throw CustodyError(.unavailable, field: "audit_entries")
+          }
           let note = try writer.publish(entries)
           let checkpoint = try Checkpoint(parsing: note.body)
           guard checkpoint.size == (size ?? 0) + UInt64(entries.count) else {

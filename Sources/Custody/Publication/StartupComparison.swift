@@ -15,6 +15,10 @@ public struct StartupComparison: Sendable {
     case differsFromArchive(tenant: TenantID, sequence: UInt64)
     /// Subjects whose erasure is in the ledger are live in the database.
     case erasedSubjectsLive(tenant: TenantID, count: Int)
+    /// The archive has no checkpoint although one was published: it is another folder, or it was lost.
+    case archiveMissing(tenant: TenantID, published: Int64)
+    /// Subjects whose erasure is in the ledger have a key in the vault.
+    case erasedKeysAlive(tenant: TenantID, count: Int)
     /// The origin host changed since the log began.
     case originChanged(tenant: TenantID)
 
@@ -24,11 +28,15 @@ public struct StartupComparison: Sendable {
       case .behindArchive(let tenant, let database, let archive):
         "tenant \(tenant): the database has \(database) log entries, the archive covers \(archive)"
       case .differsFromArchive(let tenant, let sequence):
-        "tenant \(tenant): entry \(sequence) in the database is not the one that was published"
+        "tenant \(tenant): entry \(sequence) is not the same in the database and in the archive; one was changed"
       case .erasedSubjectsLive(let tenant, let count):
         "tenant \(tenant): \(count) erased subject(s) are live in the database"
+      case .archiveMissing(let tenant, let published):
+        "tenant \(tenant): \(published) entries were published, but LETHE_ARCHIVE has no checkpoint of them"
+      case .erasedKeysAlive(let tenant, let count):
+        "tenant \(tenant): \(count) erased subject(s) have a key in the vault; the vault is behind the ledger"
       case .originChanged(let tenant):
-        "tenant \(tenant): the log began under another host than PUBLIC_ORIGIN names"
+        "tenant \(tenant): the log began under another host than PUBLIC_ORIGIN names now"
       }
     }
   }
@@ -60,6 +68,10 @@ public struct StartupComparison: Sendable {
       folder: checkpointer.folder(of: tenant), origin: origin, signer: checkpointer.signer(of: tenant))
     let reader = ArchiveReader(folder: checkpointer.folder(of: tenant))
     let settings = [SessionSetting(name: "app.tenant_id", value: tenant.description)]
+    let dead = try await custody.erased(among: erased, .operation(tenant)).count
+    // An erasure that a crash stopped between the ledger and the vault is tombstoned in the data database: it is
+    // resumed, not refused. Any other key of a subject in the ledger came from a backup.
+    let alive = erased.count - dead
     return try await custody.translating {
       try await custody.worker.transaction(settings: settings) { transaction in
         var findings: [Finding] = []
@@ -76,6 +88,12 @@ public struct StartupComparison: Sendable {
             }
           }
         }
+        let published = try AuditLogStore.lastPublished(tenant: tenant, in: transaction)
+        if published > 0, try writer.lastCheckpoint() == nil {
+          findings.append(.archiveMissing(tenant: tenant, published: published))
+        }
+        let resumable = try SubjectStore.erasing(among: erased, tenant: tenant, in: transaction)
+        if alive > resumable { findings.append(.erasedKeysAlive(tenant: tenant, count: alive - resumable)) }
         let live = try SubjectStore.live(among: erased, tenant: tenant, in: transaction)
         // An erasure that a crash stopped after the ledger is tombstoned, not live: it is resumed, not refused.
         if live > 0 { findings.append(.erasedSubjectsLive(tenant: tenant, count: live)) }

@@ -70,13 +70,24 @@ enum SubjectStore {
 
   /// How many of those subjects are live.
   static func live(among subjects: [SubjectID], tenant: TenantID, in transaction: Transaction) throws -> Int {
+    try count(subjects, inState: "live", tenant: tenant, in: transaction)
+  }
+
+  /// How many of those subjects are tombstoned and on their way.
+  static func erasing(among subjects: [SubjectID], tenant: TenantID, in transaction: Transaction) throws -> Int {
+    try count(subjects, inState: "erasing", tenant: tenant, in: transaction)
+  }
+
+  private static func count(
+    _ subjects: [SubjectID], inState state: String, tenant: TenantID, in transaction: Transaction
+  ) throws -> Int {
     if subjects.isEmpty { return 0 }
     let rows = try transaction.query(
       """
-      SELECT count(*) AS live FROM custody.subjects
-      WHERE tenant_id = \(tenant.uuid) AND subject_id = ANY(\(subjects.map(\.uuid))) AND state = 'live'
+      SELECT count(*) AS found FROM custody.subjects
+      WHERE tenant_id = \(tenant.uuid) AND subject_id = ANY(\(subjects.map(\.uuid))) AND state = \(state)
       """)
-    return Int(try rows.first?.decode("live", as: Int64.self) ?? 0)
+    return Int(try rows.first?.decode("found", as: Int64.self) ?? 0)
   }
 
   /// Applies what the registry declares for every table: rows deleted, linkable columns cleared or overwritten.

@@ -37,10 +37,13 @@ struct BackgroundWork: Service {
     await withGracefulShutdownHandler {
       await withTaskGroup(of: Void.self) { group in
         group.addTask { await self.tick() }
-        var rounds = 0
+        var cleaned: ContinuousClock.Instant?
         for await _ in wakes {
-          await round(rounds)
-          rounds += 1
+          await round()
+          if cleaned.map({ $0.duration(to: .now) >= .seconds(60) }) ?? true {
+            await cleanUp()
+            cleaned = .now
+          }
         }
         group.cancelAll()
       }
@@ -56,15 +59,25 @@ struct BackgroundWork: Service {
     }
   }
 
-  private func round(_ number: Int) async {
+  private func round() async {
     await attempt("carry erasures on") { try await runner.resumeAll() }
-    await attempt("publish checkpoints") {
-      for tenant in try await custody.tenants() { try await checkpointer.publish(tenant.id) }
+    await attempt("list tenants") {
+      for tenant in try await custody.tenants() {
+        // One tenant's trouble holds up nobody else.
+        await attempt("publish a checkpoint") { try await checkpointer.publish(tenant.id) }
+      }
     }
-    guard number.isMultiple(of: 60) else { return }
-    await attempt("delete what has had its time") {
-      try await custody.deleteExpired()
-      try await rights.deleteExpiredPackages()
+  }
+
+  private func cleanUp() async {
+    await attempt("delete used proofs") { try await custody.deleteExpiredProofs() }
+    await attempt("list tenants") {
+      for tenant in try await custody.tenants() {
+        await attempt("delete what has had its time") {
+          try await custody.deleteExpired(in: tenant.id)
+          try await rights.deleteExpiredPackages(in: tenant.id)
+        }
+      }
     }
   }
 

@@ -52,6 +52,7 @@ public struct Server: Sendable {
   /// answered: roles, PostgreSQL's logging, the vault's installation, and that neither database is behind what was
   /// published or erased.
   public static func prepare(_ settings: ServerSettings, logger: Logger) async throws -> Server {
+    for gap in ProcessHardening.apply() { logger.warning("hardening is incomplete", metadata: ["gap": "\(gap)"]) }
     let keyring: FileKeyring
     do { keyring = try FileKeyring.open(at: settings.keyringPath) } catch { throw Refusal("LETHE_KEYRING: \(error)") }
     let key: SigningKey
@@ -73,8 +74,10 @@ public struct Server: Sendable {
         try await ServerGuard.refuseUnsafeLogging(pool)
       } catch let error as StartupRefusal {
         throw Refusal("\(name): \(error)")
-      } catch {
-        throw Refusal("\(name): can't be used: \(error)")
+      } catch let error as PostgresError {
+        // What libpq says of a connection: hosts, databases and roles, which the operator named.
+        let cause = error.code == .connection ? ": " + (error.unsafeMessage.split(separator: "\n").first ?? "") : nil
+        throw Refusal("\(name): can't be used: \(error)\(cause ?? "")")
       }
     }
 
@@ -88,26 +91,35 @@ public struct Server: Sendable {
       data: data, worker: worker, vault: vault, logger: logger)
     do {
       try await custody.bindVault()
+    } catch let error as PostgresError where ["42P01", "3F000"].contains(error.sqlState) {
+      throw Refusal("VAULT_DATABASE_URL: the database is not migrated; run `lethe migrate`")
     } catch let error as CustodyError where error.code == .keyMissing {
       throw Refusal("VAULT_DATABASE_URL: this vault belongs to another keyring (installation)")
     }
-    let findings = try await StartupComparison(
-      custody: custody, checkpointer: server.checkpointer, ledger: server.ledger
-    ).findings()
+    let findings: [StartupComparison.Finding]
+    do {
+      findings = try await StartupComparison(
+        custody: custody, checkpointer: server.checkpointer, ledger: server.ledger
+      ).findings()
+    } catch let error as PostgresError where ["42P01", "3F000"].contains(error.sqlState) {
+      throw Refusal("DATABASE_URL: the database is not migrated; run `lethe migrate`")
+    } catch let error as AuditError {
+      throw Refusal("LETHE_ARCHIVE: \(error) (was it published with another LETHE_SIGNING_KEY?)")
+    }
     if !findings.isEmpty {
       throw Refusal(
-        "the data database is not what was published; it is not served until it is recovered "
-          + "(runbooks/restore-from-backup.md):\n  " + findings.map(\.description).joined(separator: "\n  "))
+        "the databases and the archive don't agree; nothing is served until they do "
+          + "(runbooks/README.md):\n  " + findings.map(\.description).joined(separator: "\n  "))
     }
     return server
   }
 
-  /// The host, with its port where it is not the scheme's own, that names the logs.
+  /// The host that names the logs. Without a port: a service that moves to another one keeps its logs.
   static func originHost(of origin: String) throws -> String {
     guard let url = URLComponents(string: origin), let host = url.host, !host.isEmpty else {
       throw Refusal("PUBLIC_ORIGIN: not an origin such as https://privacy.example.com")
     }
-    return url.port.map { "\(host):\($0)" } ?? host
+    return host.lowercased()
   }
 
   /// Closes the pools of a server that is not run.

@@ -127,7 +127,13 @@ public struct Gate: Sendable {
   static func instance(_ requestID: UUID) -> String { "urn:uuid:\(requestID.uuidString.lowercased())" }
 
   private static func body(of request: Request, limit: Int) async throws -> [UInt8] {
-    var collected = try await request.body.collect(upTo: limit)
+    var collected: ByteBuffer
+    do {
+      collected = try await request.body.collect(upTo: limit)
+    } catch is NIOTooManyBytesError {
+      throw Problem(
+        .contentTooLarge, "too-large", "The body is larger than is accepted.", detail: "at most \(limit) bytes")
+    }
     let bytes = collected.readBytes(length: collected.readableBytes) ?? []
     guard !bytes.isEmpty else { return [] }
     let type = request.headers[values: .contentType]

@@ -21,7 +21,8 @@ struct AccessPackage {
 
   /// Puts together what is held: the profile, the requests, and who touched the data, by time, purpose and action;
   /// not by whom, which would be another person's data.
-  init(request: SubjectRequest, profile: Profile, requests: [SubjectRequest], touches: [Touch], at now: Int64) {
+  init(request: SubjectRequest, profile: Profile, requests: [SubjectRequest], notes: [UUID: String], touches: [Touch], at now: Int64
+  ) {
     self.request = request.id
     createdAt = now
     let profileMembers = Self.members(of: profile)
@@ -35,7 +36,7 @@ struct AccessPackage {
         content: CSVText.table(header: ["field", "value"], rows: profileMembers.map { [$0.0, $0.1 ?? ""] })),
       File(
         name: "requests.json", mediaType: "application/json",
-        content: JSONValue.array(requests.map(Self.json)).prettyText()),
+        content: JSONValue.array(requests.map { Self.json($0, note: notes[$0.id]) }).prettyText()),
       File(
         name: "accesses.json", mediaType: "application/json",
         content: JSONValue.array(touches.map(Self.json)).prettyText()),
@@ -80,11 +81,13 @@ struct AccessPackage {
     ]
   }
 
-  private static func json(_ request: SubjectRequest) -> JSONValue {
+  private static func json(_ request: SubjectRequest, note: String?) -> JSONValue {
     .object([
       JSONMember("id", .string(request.id.uuidString.lowercased())), JSONMember("type", .string(request.type.rawValue)),
       JSONMember("state", .string(request.state.rawValue)),
       JSONMember("opened_at", .string(Timestamp.text(request.openedAt))),
+      JSONMember("jurisdiction", request.jurisdiction.map(JSONValue.string) ?? .null),
+      JSONMember("note", note.map(JSONValue.string) ?? .null),
     ])
   }
 

@@ -3,6 +3,7 @@ public import Custody
 public import Foundation
 import Policies
 import Profiles
+import Redaction
 import Schema
 
 extension SubjectRights {
@@ -17,8 +18,11 @@ extension SubjectRights {
     let requests = try await custody.rows(
       RequestStore.bySubject(request.subject, tenant: context.tenant), context
     ).map(RequestStore.decode)
+    var notes: [UUID: String] = [:]
+    for request in requests { notes[request.id] = try await note(of: request, context)?.disclosed() }
     let now = Microseconds.now()
-    let bytes = try AccessPackage(request: request, profile: profile, requests: requests, touches: touches, at: now)
+    let bytes = try AccessPackage(request: request, profile: profile, requests: requests, notes: notes, touches: touches,
+      at: now)
       .bytes()
     let id = UUID()
     let expires = now + Int64(policy.packageDays) * 86_400_000_000
@@ -55,12 +59,10 @@ extension SubjectRights {
       codes: Self.codes(request), context.with(purpose: .subjectRequest))
   }
 
-  /// Deletes the packages whose time has passed; their keys go by themselves.
-  public func deleteExpiredPackages() async throws {
-    for tenant in try await custody.tenants() {
-      try await custody.operate(.operation(tenant.id)) { unit in
-        _ = try PackageStore.deleteExpired(before: unit.now, tenant: tenant.id, in: unit.database)
-      }
+  /// Deletes a tenant's packages whose time has passed; their keys go by themselves.
+  public func deleteExpiredPackages(in tenant: TenantID) async throws {
+    try await custody.operate(.operation(tenant)) { unit in
+      _ = try PackageStore.deleteExpired(before: unit.now, tenant: tenant, in: unit.database)
     }
   }
 }

@@ -151,7 +151,9 @@ public struct ErasureRunner: Sendable {
         tenant: context.tenant)
       try ErasureStore.certified(
         request, certificate: certificate, at: unit.now, tenant: context.tenant, in: unit.database)
-      unit.recordAboutErasure(.certificateIssued, subject: erasure.subject, codes: Self.codes(erasure))
+      unit.recordAboutErasure(
+        .certificateIssued, subject: erasure.subject,
+        codes: Self.codes(erasure).merging(["retention_policy": policy.version]) { first, _ in first })
       return .certified
     }
   }

@@ -10,13 +10,14 @@ enum ErasureStore {
     let actor: ActorID
     let commitment: [UInt8]
     let step: ErasureStep
+    let tombstonedAt: Int64?
     let destroyedAt: Int64?
     let completedSequence: Int64?
     let certificate: [UInt8]?
   }
 
   private static let columns: SQL = """
-    request_id, subject_id, actor_id, key_commitment, step, destroyed_at, completed_seq, certificate
+    request_id, subject_id, actor_id, key_commitment, step, tombstoned_at, destroyed_at, completed_seq, certificate
     FROM subject_rights.erasures
     """
 
@@ -62,6 +63,7 @@ enum ErasureStore {
       actor: ActorID(try row.decode("actor_id", as: UUID.self)),
       commitment: try row.decode("key_commitment", as: [UInt8].self),
       step: ErasureStep(rawValue: try row.decode("step", as: String.self)) ?? .ordered,
+      tombstonedAt: try row.decode("tombstoned_at", as: Int64?.self),
       destroyedAt: try row.decode("destroyed_at", as: Int64?.self),
       completedSequence: try row.decode("completed_seq", as: Int64?.self),
       certificate: try row.decode("certificate", as: [UInt8]?.self))

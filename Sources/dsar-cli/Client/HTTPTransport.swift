@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Foundation
 import NIOCore
 import NIOHTTP1
 
@@ -8,10 +9,13 @@ struct HTTPTransport: Sendable {
   static let timeout = TimeAmount.seconds(30)
 
   private let origin: String
+  /// Where connections go: the origin, or a tunnel to it on this machine (DSAR_CONNECT).
+  private let address: String
   private let client: HTTPClient
 
-  private init(origin: String, client: HTTPClient) {
+  private init(origin: String, address: String, client: HTTPClient) {
     self.origin = origin
+    self.address = address
     self.client = client
   }
 
@@ -19,11 +23,12 @@ struct HTTPTransport: Sendable {
   static func with<Result: Sendable>(
     origin: String, _ body: (Transport) async throws -> Result
   ) async throws -> Result {
+    let address = try tunnel(ProcessInfo.processInfo.environment) ?? origin
     var configuration = HTTPClient.Configuration()
     configuration.redirectConfiguration = .disallow
     configuration.timeout = .init(connect: .seconds(5), read: timeout)
     let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    let http = HTTPTransport(origin: origin, client: client)
+    let http = HTTPTransport(origin: origin, address: address, client: client)
     let result: Result
     do {
       result = try await body(Transport { request, maximum in try await http.send(request, maximum) })
@@ -35,8 +40,17 @@ struct HTTPTransport: Sendable {
     return result
   }
 
+  /// The near end of a tunnel, which DSAR_CONNECT names: proofs are still made for the service's own origin.
+  private static func tunnel(_ environment: [String: String]) throws -> String? {
+    guard let text = environment["DSAR_CONNECT"], !text.isEmpty else { return nil }
+    guard let port = UInt16(text), port > 0 else {
+      throw Failure(.refused, "DSAR_CONNECT is not a port on this machine")
+    }
+    return "http://127.0.0.1:\(port)"
+  }
+
   private func send(_ outgoing: OutgoingRequest, _ maximum: Int) async throws -> Answer {
-    var request = HTTPClientRequest(url: origin + outgoing.target)
+    var request = HTTPClientRequest(url: address + outgoing.target)
     request.method = HTTPMethod(rawValue: outgoing.method)
     for header in outgoing.headers { request.headers.add(name: header.name, value: header.value) }
     if !outgoing.body.isEmpty { request.body = .bytes(ByteBuffer(bytes: outgoing.body)) }

@@ -37,7 +37,6 @@ struct DevCommand: AsyncParsableCommand {
       ]
       try await PortCheck.refuseTaken(ports, bind: environment.text("BIND") ?? "127.0.0.1")
       let logger = try home.logger(environment)
-      Hardening.apply(logger)
 
       Console.say("lethe dev, home \(home.path)")
       if try KeyFiles.createMissing(environment) { Console.say("  keys       made at \(environment.keyringPath)") }

@@ -44,6 +44,7 @@ struct KeysCommand: AsyncParsableCommand {
     func run() async throws {
       try await reporting {
         let environment = Environment()
+        for gap in ProcessHardening.apply() { Console.note("lethe: hardening is incomplete: \(gap)") }
         let keyring = try FileKeyring.open(at: environment.keyringPath)
         let counts = try await Self.counts(environment)
         let now = Date().timeIntervalSince1970
@@ -90,7 +91,7 @@ struct KeysCommand: AsyncParsableCommand {
 
 /// The keyring and the signing key as files.
 enum KeyFiles {
-  /// Makes both; refuses when either exists.
+  /// Makes what is missing; refuses when nothing is.
   static func create(_ environment: Environment) throws {
     for path in [environment.keyringPath, environment.signingKeyPath] {
       try FileManager.default.createDirectory(
@@ -98,8 +99,10 @@ enum KeyFiles {
           ? "." : (path as NSString).deletingLastPathComponent,
         withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     }
-    _ = try FileKeyring.create(at: environment.keyringPath)
-    _ = try SigningKeyFile.create(at: environment.signingKeyPath)
+    guard try createMissing(environment) else {
+      throw Environment.Fault(
+        description: "\(environment.keyringPath) and \(environment.signingKeyPath) exist already; nothing was changed")
+    }
   }
 
   /// Makes what isn't there; says whether anything was made.

@@ -21,7 +21,6 @@ struct ServeCommand: AsyncParsableCommand {
       try await PortCheck.refuseTaken(
         [("HTTP_PORT", settings.httpPort), ("OPS_PORT", settings.opsPort)], bind: settings.bind)
       let logger = try environment.logger()
-      Hardening.apply(logger)
       let server = try await Server.prepare(settings, logger: logger)
       try await server.run(afterStep: FaultInjection.afterStep(environment)) { port in
         logger.notice("serving", metadata: ["port": "\(port)"])

@@ -4,6 +4,7 @@ import Logging
 import Policies
 import ProfilesAPI
 import Redaction
+import StrictJSON
 import Tokens
 
 /// What the environment says. A value that is there and wrong is an error that names the variable and never shows
@@ -77,10 +78,17 @@ struct Environment {
 
   /// The retention policy of the folder `LETHE_POLICIES`.
   func retention() throws -> RetentionPolicy {
+    let named = text("LETHE_POLICIES")
+    if let named, !FileManager.default.fileExists(atPath: named) {
+      throw Fault(description: "LETHE_POLICIES names a folder that isn't there")
+    }
     do {
-      return try RetentionPolicy(folder: text("LETHE_POLICIES") ?? "policies")
+      return try RetentionPolicy(folder: named ?? "policies")
+    } catch let faults as FieldErrors {
+      let list = faults.errors.map { "\($0.pointer) \($0.code)" }.joined(separator: ", ")
+      throw Fault(description: "retention.json in LETHE_POLICIES is not a retention policy: \(list)")
     } catch {
-      throw Fault(description: "retention.json in LETHE_POLICIES is not a retention policy: \(error)")
+      throw Fault(description: "retention.json in LETHE_POLICIES can't be read or is not JSON")
     }
   }
 

@@ -11,7 +11,10 @@ struct DevDatabases {
   /// Starts the private cluster with its roles and databases, and migrates; does nothing where `DATABASE_URL` names a
   /// real one.
   static func start(_ home: DevHome, _ environment: Environment, logger: Logger) async throws -> DevDatabases {
-    if environment.text("DATABASE_URL", secret: true) != nil { return DevDatabases(cluster: nil) }
+    if environment.text("DATABASE_URL", secret: true) != nil {
+      Console.say("  postgres   the one that DATABASE_URL names; it is not started or migrated here")
+      return DevDatabases(cluster: nil)
+    }
     Console.say("  postgres   starting a private cluster in \(home.clusterFolder) …")
     let cluster = try await LocalCluster.start(dataFolder: home.clusterFolder, logFile: home.clusterLog)
     do {

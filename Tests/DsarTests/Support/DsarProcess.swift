@@ -24,8 +24,10 @@ struct DsarProcess {
     process.executableURL = URL(fileURLWithPath: try program)
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: scratch.path)
+    // Coverage counts what the program does, too.
+    let profile = ProcessInfo.processInfo.environment["LLVM_PROFILE_FILE"].map { ["LLVM_PROFILE_FILE": $0] } ?? [:]
     process.environment = ["DSAR_CONFIG": scratch.file("config"), "COLUMNS": "120"]
-      .merging(environment) { $1 }
+      .merging(profile) { $1 }.merging(environment) { $1 }
     // Files rather than pipes: nothing has to be read while the program runs.
     let id = UUID().uuidString
     let output = try scratch.write("out-\(id)", "")

@@ -13,10 +13,10 @@ final class FakeService: Sendable {
   private let route: Route
   private let received = Mutex<[OutgoingRequest]>([])
 
-  init(_ identity: TestIdentity, _ route: @escaping Route) throws {
+  init(_ identity: TestIdentity, origin: String = TestIdentity.server, _ route: @escaping Route) throws {
     self.identity = identity
     self.route = route
-    authenticator = try identity.authenticator()
+    authenticator = try identity.authenticator(origin: origin)
   }
 
   /// The requests so far.

@@ -28,10 +28,10 @@ struct TestIdentity: Sendable {
   }
 
   /// What the service has in front of its routes.
-  func authenticator() throws -> Authenticator {
+  func authenticator(origin: String = Self.server) throws -> Authenticator {
     Authenticator(
       policy: AuthenticationPolicy(
-        issuer: "https://issuer.example", audience: "lethe", origin: try ExternalOrigin(Self.server)),
+        issuer: "https://issuer.example", audience: "lethe", origin: try ExternalOrigin(origin)),
       keys: IssuerKeys(source: FixedKeys(document: try JWKSet([issuer.jwk]).document())), replay: UsedProofs(),
       revocation: nil)
   }

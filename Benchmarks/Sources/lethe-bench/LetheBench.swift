@@ -1,0 +1,9 @@
+import ArgumentParser
+
+/// `lethe-bench`.
+@main
+struct LetheBench: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "lethe-bench", abstract: "Measures lethe's parts beside the libraries below them.",
+    subcommands: [MeasureCommand.self, ServeChildCommand.self], defaultSubcommand: MeasureCommand.self)
+}
