@@ -1,7 +1,7 @@
 public import Custody
 import Foundation
 import Glibc
-public import LocalCluster
+import LocalCluster
 import Postgres
 public import ProfilesAPI
 import Schema

@@ -1,5 +1,6 @@
 import ServiceTesting
 import StrictJSON
+import Testing
 import Tokens
 
 @testable import ProfilesAPI

@@ -116,7 +116,7 @@ private struct Requests: Sendable {
     guard load.refused == 0 else {
       throw Harness.Failure(description: "\(load.refused) of \(count) requests were not answered with 200")
     }
-    return Answers(nanoseconds: Double(load.nanoseconds), latencies: latencies.map(Double.init))
+    return Answers(nanoseconds: Double(load.nanoseconds), latencies: latencies.map { Double($0) })
   }
 }
 
