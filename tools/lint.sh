@@ -66,7 +66,7 @@ shell_scripts() {
   { files '*.sh'; [ ! -d .ci ] || find .ci -type f; } | while IFS= read -r script; do
     complaint=$(bash -n "$script" 2>&1) ||
       sed -E "s,^[^:]*: line ([0-9]+): ,$script:\1: ," <<<"$complaint" >>"$findings"
-    grep -q '^set -euo pipefail' "$script" || echo "$script:1: begins without 'set -euo pipefail'" >>"$findings"
+    grep -qE '^set -e?uo pipefail' "$script" || echo "$script:1: begins without 'set -euo pipefail'" >>"$findings"
     [ -x "$script" ] || echo "$script:1: is not executable" >>"$findings"
   done
 }

@@ -93,13 +93,34 @@ public struct Installation: Sendable {
 
 /// Lends a new installation to `body` and removes it afterwards.
 public func withInstallation<Result>(_ body: (Installation) async throws -> Result) async throws -> Result {
-  let installation = try await Installation.make()
-  do {
-    let result = try await body(installation)
-    await installation.remove()
+  try await TestSlots.withSlot {
+    let installation = try await Installation.make()
+    do {
+      let result = try await body(installation)
+      await installation.remove()
+      return result
+    } catch {
+      await installation.remove()
+      throw error
+    }
+  }
+}
+
+/// Lends two migrated databases to `body` and removes them afterwards.
+public func withDatabases<Result>(_ body: (TestDatabase, TestDatabase) async throws -> Result) async throws -> Result {
+  try await TestSlots.withSlot {
+    let (data, vault) = try await Installation.databases()
+    let result: Result
+    do {
+      result = try await body(data, vault)
+    } catch {
+      // The body's failure is the one to report; the databases go with the cluster.
+      try? await data.drop()
+      try? await vault.drop()
+      throw error
+    }
+    try await data.drop()
+    try await vault.drop()
     return result
-  } catch {
-    await installation.remove()
-    throw error
   }
 }

@@ -155,11 +155,12 @@ struct ErasureRaceTests {
       let (inside, continuation) = AsyncStream<Void>.makeStream()
       let release = DispatchSemaphore(value: 0)
       async let written: Void = house.custody.write(house.somebody(), subjects: .existing([profile.subject])) { unit in
+        // Before anything is written: it is held because it was declared.
+        continuation.finish()
+        release.wait()
         try unit.claim(
           Personal("late@example.org"), as: .phone, field: .profilePhone, row: profile.id, of: profile.subject)
         unit.record(.profileUpdated, subject: profile.subject, fields: [.profilePhone])
-        continuation.finish()
-        release.wait()
       }
       for await _ in inside {}
       async let erased = house.runner().run(request, tenant: house.tenant)

@@ -28,7 +28,7 @@ struct HousekeepingTests {
       #expect(otherKey)
       let expired = try await proofs.consume(thumbprint: "c", proof: proof(1), until: now - 61)
       #expect(expired)
-      let gone = try await house.custody.deleteExpired()
+      let gone = try await house.custody.deleteExpiredProofs()
       #expect(gone == 1)
       // Kept: what is valid, and what expired less than a minute ago, since clocks differ.
       for thumbprint in ["a", "b"] {
@@ -40,7 +40,7 @@ struct HousekeepingTests {
     }
   }
 
-  @Test("an answer is kept for 24 hours, of every tenant")
+  @Test("an answer is kept for 24 hours, and a tenant's housekeeping is its own")
   func answers() async throws {
     try await withHouse { house in
       let other = TenantID(UUID())
@@ -62,8 +62,10 @@ struct HousekeepingTests {
       }
       let rows = try await house.number("SELECT count(*) FROM custody.idempotency")
       #expect(rows == 8)
-      let gone = try await house.custody.deleteExpired()
-      #expect(gone == 4)
+      let here = try await house.custody.deleteExpired(in: house.tenant)
+      #expect(here == 2)
+      let there = try await house.custody.deleteExpired(in: other)
+      #expect(there == 2)
       let old = try await house.number(
         "SELECT count(*) FROM custody.idempotency WHERE created_at < \(now - day)")
       #expect(old == 0)
@@ -87,7 +89,7 @@ struct HousekeepingTests {
         [1], as: .accessPackage, id: old, of: profile.subject, expires: now - 1, context)
       let fresh = try await house.custody.sealExpiring(
         [2], as: .accessPackage, id: new, of: profile.subject, expires: now + 60_000_000, context)
-      let gone = try await house.custody.deleteExpired()
+      let gone = try await house.custody.deleteExpired(in: house.tenant)
       #expect(gone == 1)
       let code = try await refusal {
         try await house.custody.openExpiring(
@@ -100,7 +102,7 @@ struct HousekeepingTests {
       let kinds = try await house.installation.vault.sql(
         "SELECT kind, destroyed_at IS NULL, count(*) FROM vault.keys GROUP BY 1, 2 ORDER BY 1, 2")
       #expect(kinds.split(separator: "\n") == ["1|f|1", "1|t|1", "2|t|1", "3|t|1"])
-      let again = try await house.custody.deleteExpired()
+      let again = try await house.custody.deleteExpired(in: house.tenant)
       #expect(again == 0)
     }
   }
@@ -123,7 +125,7 @@ struct HousekeepingTests {
         }
         let kept = try await house.rights.package(of: requests[1], house.somebody())
         #expect(!kept.isEmpty)
-        try await house.rights.deleteExpiredPackages()
+        try await house.rights.deleteExpiredPackages(in: house.tenant)
         let rows = try await house.number("SELECT count(*) FROM subject_rights.packages")
         #expect(rows == 1)
       }

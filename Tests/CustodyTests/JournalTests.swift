@@ -127,6 +127,30 @@ struct JournalTests {
     }
   }
 
+  @Test("the positions that a unit is told are those of its own entries")
+  func positions() async throws {
+    try await withHouse { house in
+      for ahead: Int64 in [0, 3_600_000_000] {
+        try await house.tamper("UPDATE audit.heads SET last_time = last_time + \(ahead)")
+        let (positions, lines) = try await house.added {
+          try await house.custody.operate(.operation(house.tenant)) { unit in
+            unit.record(.securityRefused, outcome: .denied)
+            unit.record(.logRead)
+            let positions = try unit.appendEntries()
+            // What comes later in the same unit is appended after them.
+            unit.record(.logRecovered)
+            return positions
+          }
+        }
+        let own: [AuditAction] = [.securityRefused, .logRead]
+        #expect(positions == lines.filter { own.contains($0.action) }.map(\.sequence))
+        #expect(positions.count == 2)
+        #expect(lines.last?.action == .logRecovered)
+        #expect(lines.contains { $0.action == .logClockAdjusted } == (ahead > 0))
+      }
+    }
+  }
+
   @Test("a clock that is behind by less than a second is held without a word")
   func clockSlightlyBack() async throws {
     try await withHouse { house in

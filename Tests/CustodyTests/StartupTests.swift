@@ -6,6 +6,7 @@ import Profiles
 import ProfilesAPI
 import Schema
 import ServiceTesting
+import Signing
 import SubjectRights
 import Testing
 import Vault
@@ -106,9 +107,94 @@ struct StartupTests {
       let said = try #require(try await refusal(house.installation.settings, house))
       let lines = said.split(separator: "\n")
       #expect(lines.count == 2)
-      #expect(lines[0].contains("runbooks/restore-from-backup.md"))
+      #expect(lines[0].contains("nothing is served"))
       #expect(lines[1] == "  \(expected)")
       #expect(lines[1].contains(house.tenant.description))
+    }
+  }
+
+  /// Gives subjects their keys back, as a restored vault has them, while `body` erases them.
+  private func restoringKeys(of people: [Profile], _ house: House, _ body: () async throws -> Void) async throws {
+    let vault = house.installation.vault
+    try await vault.sql("CREATE TABLE public.backup AS SELECT * FROM vault.keys")
+    try await body()
+    for person in people {
+      try await vault.sql(
+        """
+        SET session_replication_role = replica;
+        UPDATE vault.keys k SET wrapped = b.wrapped, epoch = b.epoch, destroyed_at = NULL FROM public.backup b
+        WHERE b.key_id = k.key_id AND k.key_id = '\(person.subject)';
+        """)
+    }
+  }
+
+  @Test("with a vault that has the key of somebody erased is refused, also while another erasure is on its way")
+  func restoredVault() async throws {
+    try await withHouse { house in
+      let erased = try await house.profile("Erased")
+      let onItsWay = try await house.profile("On its way")
+      let request = try await house.orderedErasure(of: erased)
+      let other = try await house.orderedErasure(of: onItsWay)
+      try await restoringKeys(of: [erased], house) {
+        _ = try await house.runner().run(request, tenant: house.tenant)
+        // Its key is gone, and the data database does not know yet.
+        let killed = KilledRunner(house, other, after: .ledgered)
+        await #expect(processExitsWith: .signal(SIGKILL)) { [killed = killed as KilledRunner] in
+          try await killed.run()
+        }
+        let commitment = try await house.custody.keyCommitment(of: onItsWay.subject, house.somebody()).commitment
+        _ = try await house.custody.destroyKey(of: onItsWay.subject, commitment: commitment, house.somebody())
+        let before = try await findings(house)
+        #expect(before == [])
+      }
+      let found = try await findings(house)
+      #expect(found == [.erasedKeysAlive(tenant: house.tenant, count: 1)])
+      let said = try await refusal(house.installation.settings, house)
+      #expect(said?.contains("1 erased subject(s) have a key in the vault") == true)
+    }
+  }
+
+  @Test("without the archive that was published to is refused")
+  func archiveGone() async throws {
+    try await withHouse { house in
+      let published = try #require(try await house.server.checkpointer.publish(house.tenant))
+      var settings = house.installation.settings
+      settings.archivePath = house.installation.folder + "/another-archive"
+      let said = try await refusal(settings, house)
+      #expect(said?.contains("\(published) entries were published, but LETHE_ARCHIVE has no checkpoint") == true)
+    }
+  }
+
+  @Test("while another replica publishes and erases finds nothing wrong")
+  func whileBusy() async throws {
+    try await withHouse { house in
+      var requests: [UUID] = []
+      for number in 0..<6 {
+        requests.append(try await house.orderedErasure(of: try await house.profile("Person \(number)")))
+      }
+      let busy = try await Server.prepare(house.installation.settings, logger: house.installation.log.logger)
+      let done = Flag()
+      let ordered = requests
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask {
+          for request in ordered {
+            _ = try await house.runner(on: busy).run(request, tenant: house.tenant)
+            for _ in 0..<4 {
+              try await busy.custody.note(house.somebody(), .securityRefused, outcome: .denied, codes: [:])
+              try await busy.checkpointer.publish(house.tenant)
+            }
+          }
+          done.set()
+        }
+        group.addTask {
+          repeat {
+            let found = try await findings(house)
+            #expect(found == [])
+          } while !done.isSet
+        }
+        try await group.waitForAll()
+      }
+      await busy.close()
     }
   }
 
@@ -163,6 +249,12 @@ struct StartupTests {
       without.publicOrigin = "nonsense"
       let origin = try await refusal(without, house)
       #expect(origin?.hasPrefix("PUBLIC_ORIGIN: ") == true)
+      without = settings
+      without.signingKeyPath = house.installation.folder + "/other-key.pem"
+      _ = try SigningKeyFile.create(at: without.signingKeyPath)
+      try await house.server.checkpointer.publish(house.tenant)
+      let archive = try await refusal(without, house)
+      #expect(archive?.hasPrefix("LETHE_ARCHIVE: not signed by a known key") == true)
     }
   }
 

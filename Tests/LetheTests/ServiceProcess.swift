@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import NIOCore
 import NIOHTTP1
+import PostgresTesting
 import Signing
 import StrictJSON
 import Tokens
@@ -29,7 +30,6 @@ final class ServiceProcess: @unchecked Sendable {
     process.arguments = arguments
     var variables = [
       "LETHE_HOME": home, "HTTP_PORT": "\(port)", "OPS_PORT": "0", "PATH": "/usr/bin:/bin",
-      "LETHE_POLICIES": home + "/policies",
     ]
     for name in ["LLVM_PROFILE_FILE", "LETHE_PROFILES"] {
       if let value = ProcessInfo.processInfo.environment[name] { variables[name] = value }
@@ -149,11 +149,13 @@ struct NotInTime: Error, CustomStringConvertible {
 
 /// Lends a folder for a home, and removes it with everything beside it afterwards.
 func withHome<Result>(_ body: (String) async throws -> Result) async throws -> Result {
-  let folder = NSTemporaryDirectory() + "lethe-process-" + UUID().uuidString.prefix(8)
-  try FileManager.default.createDirectory(
-    atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-  defer { try? FileManager.default.removeItem(atPath: folder) }
-  return try await body(folder + "/home")
+  try await TestSlots.withSlot {
+    let folder = NSTemporaryDirectory() + "lethe-process-" + UUID().uuidString.prefix(8)
+    try FileManager.default.createDirectory(
+      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    return try await body(folder + "/home")
+  }
 }
 
 /// Asks again until there is an answer; fails after half a minute.

@@ -58,21 +58,19 @@ struct IsolationTests {
   }
 
   @Test(
-    "a role sees, changes and adds rows of its own tenant only, in every table with a tenant",
+    "a role sees, hands over and deletes rows of its own tenant only, in every table with a tenant",
     arguments: [DatabaseRoles.application, DatabaseRoles.worker, DatabaseRoles.owner])
   func dataDatabase(role: String) async throws {
-    let (data, vault) = try await Installation.databases()
-    try await check(data, role: role)
-    try await data.drop()
-    try await vault.drop()
+    try await withDatabases { data, vault in
+      try await check(data, role: role)
+    }
   }
 
   @Test("the vault's role and owner too", arguments: [DatabaseRoles.vault, DatabaseRoles.vaultOwner])
   func vaultDatabase(role: String) async throws {
-    let (data, vault) = try await Installation.databases()
-    try await check(vault, role: role)
-    try await data.drop()
-    try await vault.drop()
+    try await withDatabases { data, vault in
+      try await check(vault, role: role)
+    }
   }
 
   private func check(_ database: TestDatabase, role: String) async throws {
@@ -99,6 +97,15 @@ struct IsolationTests {
         }
         #expect(closed == expected, "\(table), in a transaction")
       }
+      // A row can't be handed to another tenant: refused by the policy, or by the lack of a grant.
+      let handed = await #expect(throws: PostgresError.self, "\(table)") {
+        try await pool.transaction(
+          settings: [SessionSetting(name: "app.tenant_id", value: mine.uuidString)]
+        ) { transaction in
+          try transaction.execute("UPDATE \(unsafe: table) SET \(unsafe: tenantColumn) = \(theirs)")
+        }
+      }
+      #expect(["42501", "23000"].contains(handed?.sqlState ?? ""), "\(table)")
       // Deleting without a condition reaches nobody else's row, or is refused altogether.
       do {
         let deleted = try await pool.transaction(
@@ -116,20 +123,19 @@ struct IsolationTests {
 
   @Test("row-level security is enabled and forced on every table with a tenant, partitions included")
   func forced() async throws {
-    let (data, vault) = try await Installation.databases()
-    for database in [data, vault] {
-      let unprotected = try await database.sql(
-        """
-        SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-          AND (EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id')
-               OR c.relname = 'tenants')
-          AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
-        """)
-      #expect(unprotected.trimmingCharacters(in: .whitespacesAndNewlines).isEmpty)
+    try await withDatabases { data, vault in
+      for database in [data, vault] {
+        let unprotected = try await database.sql(
+          """
+          SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+          WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+            AND (EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id')
+                 OR c.relname = 'tenants')
+            AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+          """)
+        #expect(unprotected.trimmingCharacters(in: .whitespacesAndNewlines).isEmpty)
+      }
     }
-    try await data.drop()
-    try await vault.drop()
   }
 
   @Test(
@@ -137,84 +143,81 @@ struct IsolationTests {
     arguments: [DatabaseRoles.application, DatabaseRoles.worker, DatabaseRoles.owner],
     ["audit.entries", "audit.entries_0", "audit.entries_rest"])
   func appendOnly(role: String, table: String) async throws {
-    let (data, vault) = try await Installation.databases()
-    let tenant = UUID()
-    _ = try await fill(data, tenants: [tenant])
-    let pool = PostgresPool(
-      PoolConfiguration(url: data.url(user: role), role: role, size: 1, applicationName: "append-only"),
-      logger: CapturedLog().logger)
-    try await pool.start()
-    for statement in ["UPDATE \(table) SET seq = 2", "DELETE FROM \(table)", "TRUNCATE \(table)"] {
-      do {
-        let changed = try await pool.transaction(
-          settings: [SessionSetting(name: "app.tenant_id", value: tenant.uuidString)]
-        ) { transaction in try transaction.execute("\(unsafe: statement)") }
-        #expect(changed == 0 && !statement.hasPrefix("TRUNCATE"), "\(statement) by \(role)")
-      } catch let error as PostgresError {
-        #expect(error.sqlState == "42501", "\(statement): \(error)")
+    try await withDatabases { data, vault in
+      let tenant = UUID()
+      _ = try await fill(data, tenants: [tenant])
+      let pool = PostgresPool(
+        PoolConfiguration(url: data.url(user: role), role: role, size: 1, applicationName: "append-only"),
+        logger: CapturedLog().logger)
+      try await pool.start()
+      for statement in ["UPDATE \(table) SET seq = 2", "DELETE FROM \(table)", "TRUNCATE \(table)"] {
+        do {
+          let changed = try await pool.transaction(
+            settings: [SessionSetting(name: "app.tenant_id", value: tenant.uuidString)]
+          ) { transaction in try transaction.execute("\(unsafe: statement)") }
+          #expect(changed == 0 && !statement.hasPrefix("TRUNCATE"), "\(statement) by \(role)")
+        } catch let error as PostgresError {
+          #expect(error.sqlState == "42501", "\(statement): \(error)")
+        }
       }
+      let left = try await data.sql("SELECT count(*) FROM audit.entries")
+      #expect(left.trimmingCharacters(in: .whitespacesAndNewlines) == "1")
+      await pool.shutdown()
     }
-    let left = try await data.sql("SELECT count(*) FROM audit.entries")
-    #expect(left.trimmingCharacters(in: .whitespacesAndNewlines) == "1")
-    await pool.shutdown()
-    try await data.drop()
-    try await vault.drop()
   }
 
   @Test("the vault's role can't reach the data database, nor the data roles the vault's")
   func apart() async throws {
-    let (data, vault) = try await Installation.databases()
-    for (database, role) in [
-      (data, DatabaseRoles.vault), (data, DatabaseRoles.vaultOwner), (vault, DatabaseRoles.application),
-      (vault, DatabaseRoles.worker), (vault, DatabaseRoles.owner),
-    ] {
-      let pool = PostgresPool(
-        PoolConfiguration(url: database.url(user: role), role: role, size: 1, applicationName: "apart"),
-        logger: CapturedLog().logger)
-      await #expect(throws: PostgresError.self, "\(role) in \(database.name)") { try await pool.start() }
-      await pool.shutdown()
+    try await withDatabases { data, vault in
+      for (database, role) in [
+        (data, DatabaseRoles.vault), (data, DatabaseRoles.vaultOwner), (vault, DatabaseRoles.application),
+        (vault, DatabaseRoles.worker), (vault, DatabaseRoles.owner),
+      ] {
+        let pool = PostgresPool(
+          PoolConfiguration(url: database.url(user: role), role: role, size: 1, applicationName: "apart"),
+          logger: CapturedLog().logger)
+        await #expect(throws: PostgresError.self, "\(role) in \(database.name)") { try await pool.start() }
+        await pool.shutdown()
+      }
     }
-    try await data.drop()
-    try await vault.drop()
   }
 
   @Test("a destroyed key's row stays for good, and its id can't get a key again")
   func tombstone() async throws {
-    let (data, vault) = try await Installation.databases()
-    let tenant = UUID()
-    let key = UUID()
-    let settings = [SessionSetting(name: "app.tenant_id", value: tenant.uuidString)]
-    let commitment = [UInt8](repeating: 7, count: 32)
-    let pool = PostgresPool(
-      PoolConfiguration(url: vault.url(user: DatabaseRoles.vault), role: "vault", size: 1, applicationName: "test"),
-      logger: CapturedLog().logger)
-    try await pool.start()
-    try await pool.transaction(settings: settings) { transaction in
-      try transaction.execute("INSERT INTO vault.epochs (epoch, created_at) VALUES (1, 1)")
-      try transaction.execute(
-        """
-        INSERT INTO vault.keys (tenant_id, kind, key_id, commitment, created_at, destroyed_at)
-        VALUES (\(tenant), 1, \(key), \(commitment), 1, 2)
-        """)
-    }
-    let attempts: [(SQL, String)] = [
-      ("UPDATE vault.keys SET wrapped = \(commitment), epoch = 1, destroyed_at = NULL WHERE key_id = \(key)", "23000"),
-      ("DELETE FROM vault.keys WHERE key_id = \(key)", "23000"),
-      (
-        """
-        INSERT INTO vault.keys (tenant_id, kind, key_id, epoch, wrapped, commitment, created_at)
-        VALUES (\(tenant), 1, \(key), 1, \(commitment), \(commitment), 3)
-        """, "23505"
-      ),
-    ]
-    for (statement, state) in attempts {
-      let error = await #expect(throws: PostgresError.self) {
-        try await pool.transaction(settings: settings) { try $0.execute(statement) }
+    try await withDatabases { data, vault in
+      let tenant = UUID()
+      let key = UUID()
+      let settings = [SessionSetting(name: "app.tenant_id", value: tenant.uuidString)]
+      let commitment = [UInt8](repeating: 7, count: 32)
+      let pool = PostgresPool(
+        PoolConfiguration(url: vault.url(user: DatabaseRoles.vault), role: "vault", size: 1, applicationName: "test"),
+        logger: CapturedLog().logger)
+      try await pool.start()
+      try await pool.transaction(settings: settings) { transaction in
+        try transaction.execute("INSERT INTO vault.epochs (epoch, created_at) VALUES (1, 1)")
+        try transaction.execute(
+          """
+          INSERT INTO vault.keys (tenant_id, kind, key_id, commitment, created_at, destroyed_at)
+          VALUES (\(tenant), 1, \(key), \(commitment), 1, 2)
+          """)
       }
-      #expect(error?.sqlState == state)
+      let attempts: [(SQL, String)] = [
+        ("UPDATE vault.keys SET wrapped = \(commitment), epoch = 1, destroyed_at = NULL WHERE key_id = \(key)", "23000"),
+        ("DELETE FROM vault.keys WHERE key_id = \(key)", "23000"),
+        (
+          """
+          INSERT INTO vault.keys (tenant_id, kind, key_id, epoch, wrapped, commitment, created_at)
+          VALUES (\(tenant), 1, \(key), 1, \(commitment), \(commitment), 3)
+          """, "23505"
+        ),
+      ]
+      for (statement, state) in attempts {
+        let error = await #expect(throws: PostgresError.self) {
+          try await pool.transaction(settings: settings) { try $0.execute(statement) }
+        }
+        #expect(error?.sqlState == state)
+      }
+      await pool.shutdown()
     }
-    await pool.shutdown()
-    try await data.drop()
-    try await vault.drop()
   }
 }

@@ -23,22 +23,22 @@ struct RegistryTests {
 
   @Test("every column of the data database is declared once, and nothing else is")
   func dataDatabase() async throws {
-    let (data, vault) = try await Installation.databases()
-    let columns = declared(DataRegistry.tables)
-    #expect(Set(columns).count == columns.count)
-    #expect(Set(columns) == (try await catalogue(data)))
-    try await data.drop()
-    try await vault.drop()
+    try await withDatabases { data, vault in
+      let columns = declared(DataRegistry.tables)
+      #expect(Set(columns).count == columns.count)
+      let catalogue = try await catalogue(data)
+      #expect(Set(columns) == catalogue)
+    }
   }
 
   @Test("every column of the vault database is declared once, and nothing else is")
   func vaultDatabase() async throws {
-    let (data, vault) = try await Installation.databases()
-    let columns = declared(VaultRegistry.tables)
-    #expect(Set(columns).count == columns.count)
-    #expect(Set(columns) == (try await catalogue(vault)))
-    try await data.drop()
-    try await vault.drop()
+    try await withDatabases { data, vault in
+      let columns = declared(VaultRegistry.tables)
+      #expect(Set(columns).count == columns.count)
+      let catalogue = try await catalogue(vault)
+      #expect(Set(columns) == catalogue)
+    }
   }
 
   @Test("a table with a subject and linkable columns says what an erasure does to each")

@@ -68,20 +68,18 @@ public struct StartupComparison: Sendable {
       folder: checkpointer.folder(of: tenant), origin: origin, signer: checkpointer.signer(of: tenant))
     let reader = ArchiveReader(folder: checkpointer.folder(of: tenant))
     let settings = [SessionSetting(name: "app.tenant_id", value: tenant.description)]
-    let dead = try await custody.erased(among: erased, .operation(tenant)).count
-    // An erasure that a crash stopped between the ledger and the vault is tombstoned in the data database: it is
-    // resumed, not refused. Any other key of a subject in the ledger came from a backup.
-    let alive = erased.count - dead
-    return try await custody.translating {
-      try await custody.worker.transaction(settings: settings) { transaction in
+    let (findings, resumable) = try await custody.translating {
+      try await custody.worker.transaction(settings: settings) { transaction -> ([Finding], Set<SubjectID>) in
         var findings: [Finding] = []
+        // The archive before the head: another replica may publish in between, and the head is never behind then.
+        let checkpoint = try writer.lastCheckpoint()
         let head = try AuditLogStore.readHead(tenant: tenant, in: transaction)
-        guard head.origin == origin else { return [.originChanged(tenant: tenant)] }
-        if let published = try writer.lastCheckpoint(), published.size > 0 {
-          if published.size > UInt64(head.size) {
-            findings.append(.behindArchive(tenant: tenant, database: head.size, archive: published.size))
+        guard head.origin == origin else { return ([.originChanged(tenant: tenant)], []) }
+        if let checkpoint, checkpoint.size > 0 {
+          if checkpoint.size > UInt64(head.size) {
+            findings.append(.behindArchive(tenant: tenant, database: head.size, archive: checkpoint.size))
           } else {
-            let last = published.size - 1
+            let last = checkpoint.size - 1
             let stored = try AuditLogStore.leaf(at: Int64(last), tenant: tenant, in: transaction)
             if stored != (try reader.leafHash(at: last)) {
               findings.append(.differsFromArchive(tenant: tenant, sequence: last))
@@ -92,13 +90,16 @@ public struct StartupComparison: Sendable {
         if published > 0, try writer.lastCheckpoint() == nil {
           findings.append(.archiveMissing(tenant: tenant, published: published))
         }
-        let resumable = try SubjectStore.erasing(among: erased, tenant: tenant, in: transaction)
-        if alive > resumable { findings.append(.erasedKeysAlive(tenant: tenant, count: alive - resumable)) }
         let live = try SubjectStore.live(among: erased, tenant: tenant, in: transaction)
-        // An erasure that a crash stopped after the ledger is tombstoned, not live: it is resumed, not refused.
         if live > 0 { findings.append(.erasedSubjectsLive(tenant: tenant, count: live)) }
-        return findings
+        return (findings, try SubjectStore.erasing(among: erased, tenant: tenant, in: transaction))
       }
     }
+    // An erasure that a crash stopped between the ledger and the vault is tombstoned in the data database: it is
+    // resumed, not refused. Any other key of a subject in the ledger came from a backup. The vault after the data:
+    // an erasure that another replica completes in between has lost its key by then.
+    let settled = erased.filter { !resumable.contains($0) }
+    let alive = settled.count - (try await custody.erased(among: settled, .operation(tenant)).count)
+    return alive > 0 ? findings + [.erasedKeysAlive(tenant: tenant, count: alive)] : findings
   }
 }

@@ -70,24 +70,26 @@ enum SubjectStore {
 
   /// How many of those subjects are live.
   static func live(among subjects: [SubjectID], tenant: TenantID, in transaction: Transaction) throws -> Int {
-    try count(subjects, inState: "live", tenant: tenant, in: transaction)
+    try filter(subjects, inState: "live", tenant: tenant, in: transaction).count
   }
 
-  /// How many of those subjects are tombstoned and on their way.
-  static func erasing(among subjects: [SubjectID], tenant: TenantID, in transaction: Transaction) throws -> Int {
-    try count(subjects, inState: "erasing", tenant: tenant, in: transaction)
+  /// Which of those subjects are tombstoned and on their way.
+  static func erasing(among subjects: [SubjectID], tenant: TenantID, in transaction: Transaction) throws
+    -> Set<SubjectID>
+  {
+    try filter(subjects, inState: "erasing", tenant: tenant, in: transaction)
   }
 
-  private static func count(
+  private static func filter(
     _ subjects: [SubjectID], inState state: String, tenant: TenantID, in transaction: Transaction
-  ) throws -> Int {
-    if subjects.isEmpty { return 0 }
+  ) throws -> Set<SubjectID> {
+    if subjects.isEmpty { return [] }
     let rows = try transaction.query(
       """
-      SELECT count(*) AS found FROM custody.subjects
+      SELECT subject_id FROM custody.subjects
       WHERE tenant_id = \(tenant.uuid) AND subject_id = ANY(\(subjects.map(\.uuid))) AND state = \(state)
       """)
-    return Int(try rows.first?.decode("found", as: Int64.self) ?? 0)
+    return Set(try rows.map { SubjectID(try $0.decode("subject_id", as: UUID.self)) })
   }
 
   /// Applies what the registry declares for every table: rows deleted, linkable columns cleared or overwritten.

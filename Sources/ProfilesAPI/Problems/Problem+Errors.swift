@@ -33,7 +33,8 @@ extension Problem {
     var headers: HTTPFields = [:]
     if let challenge = failure.wwwAuthenticate { headers[.wwwAuthenticate] = challenge }
     if let seconds = failure.retryAfter { headers[.retryAfter] = String(seconds) }
-    let kind = failure.error?.replacing("_", with: "-") ?? (failure.status == 503 ? "unavailable" : "unauthenticated")
+    let kind =
+      failure.status == 503 ? "unavailable" : failure.error?.replacing("_", with: "-") ?? "unauthenticated"
     let title =
       switch failure.status {
       case 400: "The request can't be understood."

@@ -21,7 +21,9 @@ struct AccessPackage {
 
   /// Puts together what is held: the profile, the requests, and who touched the data, by time, purpose and action;
   /// not by whom, which would be another person's data.
-  init(request: SubjectRequest, profile: Profile, requests: [SubjectRequest], notes: [UUID: String], touches: [Touch], at now: Int64
+  init(
+    request: SubjectRequest, profile: Profile, requests: [SubjectRequest], notes: [UUID: String], touches: [Touch],
+    at now: Int64
   ) {
     self.request = request.id
     createdAt = now

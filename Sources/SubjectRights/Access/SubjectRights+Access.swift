@@ -21,9 +21,11 @@ extension SubjectRights {
     var notes: [UUID: String] = [:]
     for request in requests { notes[request.id] = try await note(of: request, context)?.disclosed() }
     let now = Microseconds.now()
-    let bytes = try AccessPackage(request: request, profile: profile, requests: requests, notes: notes, touches: touches,
-      at: now)
-      .bytes()
+    let bytes = try AccessPackage(
+      request: request, profile: profile, requests: requests, notes: notes, touches: touches,
+      at: now
+    )
+    .bytes()
     let id = UUID()
     let expires = now + Int64(policy.packageDays) * 86_400_000_000
     let sealed = try await custody.sealExpiring(

@@ -20,7 +20,8 @@ extension ErasureRunner {
       keyCommitment: Custody.hex(erasure.commitment), stage: .issued,
       systems: [
         ErasureCertificate.SystemOutcome(system: "lethe-vault", outcome: "key_destroyed", at: destroyedAt),
-        ErasureCertificate.SystemOutcome(system: "lethe-data", outcome: "tombstoned", at: erasure.tombstonedAt ?? destroyedAt),
+        ErasureCertificate.SystemOutcome(
+          system: "lethe-data", outcome: "tombstoned", at: erasure.tombstonedAt ?? destroyedAt),
       ], exempted: [], erasedAt: destroyedAt, keyBackupsDeadBy: nil,
       dataBackupsDeadBy: day(destroyedAt, plus: policy.dataBackupDays),
       log: ErasureCertificate.LogPosition(

@@ -3,7 +3,8 @@ import Foundation
 
 /// What a batch took, by one of two clocks.
 enum Clock: String, Sendable, Encodable {
-  /// CPU time of the one thread that does the work: what other processes do on the machine hardly shows.
+  /// CPU time of the one thread that does the work. Waiting for a processor does not count; caches and execution units
+  /// that are shared with others do, so a busy machine still shows.
   case cpu
   /// Time as it passes: for work that waits for disks, sockets and other threads.
   case wall

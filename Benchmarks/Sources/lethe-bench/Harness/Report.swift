@@ -12,8 +12,8 @@ struct Report: Sendable, Encodable {
     if quick { lines.append("quick           fewer and shorter rounds: the figures are rough") }
     if !findings.comparisons.isEmpty {
       lines += [
-        "", "| measured | ours | baseline | ratio | min–max | goal | baseline is |",
-        "|---|--:|--:|--:|--:|--:|---|",
+        "", "| measured | ours | baseline | ratio | min–max | fastest | goal | baseline is |",
+        "|---|--:|--:|--:|--:|--:|--:|---|",
       ]
       lines += findings.comparisons.map(Self.row)
     }
@@ -36,7 +36,7 @@ struct Report: Sendable, Encodable {
     let ratios = comparison.ratios
     return "| \(comparison.name) | \(time(comparison.ourNanoseconds.median))"
       + " | \(time(comparison.baselineNanoseconds.median)) | **\(ratio(ratios.median))×**"
-      + " | \(ratio(ratios.min() ?? 0))–\(ratio(ratios.max() ?? 0))"
+      + " | \(ratio(ratios.min() ?? 0))–\(ratio(ratios.max() ?? 0)) | \(ratio(comparison.ratioOfFastest))"
       + " | \(comparison.goal.map { "≤ \(ratio($0))" } ?? "") | \(comparison.baseline) |"
   }
 
