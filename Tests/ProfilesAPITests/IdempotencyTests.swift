@@ -146,6 +146,7 @@ struct IdempotencyTests {
         for _ in 0..<20 { group.addTask { try await post(scene, "/profiles", body, key: "once") } }
         return try await group.reduce(into: []) { $0.append($1) }
       }
+      for answer in answers { FileHandle.standardError.write(Data("DBG \(answer.status) \(answer.headers) \(answer.text.prefix(150))\n".utf8)) }
       let made = answers.filter { $0.status == 201 }
       #expect(made.filter { $0.headers["idempotency-replayed"] == nil }.count == 1)
       #expect(Set(made.map(\.body)).count == 1)

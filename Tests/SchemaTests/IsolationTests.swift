@@ -202,7 +202,9 @@ struct IsolationTests {
           """)
       }
       let attempts: [(SQL, String)] = [
-        ("UPDATE vault.keys SET wrapped = \(commitment), epoch = 1, destroyed_at = NULL WHERE key_id = \(key)", "23000"),
+        (
+          "UPDATE vault.keys SET wrapped = \(commitment), epoch = 1, destroyed_at = NULL WHERE key_id = \(key)", "23000"
+        ),
         ("DELETE FROM vault.keys WHERE key_id = \(key)", "23000"),
         (
           """
