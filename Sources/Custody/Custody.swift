@@ -15,7 +15,7 @@ public import Vault
 /// - Work of the service itself (``operate(_:_:)``), under the worker's role: erasures, publication, housekeeping.
 ///
 /// Errors are ``CustodyError``; a database, vault or log that can't be reached is `.unavailable`, and then nothing
-/// was released and nothing is half-written.
+/// was released and nothing is half-written; a commit whose outcome is unknown is all there or not at all.
 public struct Custody: Sendable {
   let data: PostgresPool
   let worker: PostgresPool

@@ -16,7 +16,8 @@ public struct CustodyError: Error, Sendable, Equatable, CustomStringConvertible 
     case keyMissing = "key_missing"
     /// An envelope does not open under the subject's key.
     case unreadable
-    /// A database, the vault or the log can't be reached; nothing was released or written.
+    /// A database, the vault or the log can't be reached, or a commit's outcome is unknown. Nothing was released; a
+    /// write is repeated with the same Idempotency-Key, which makes it happen once whatever became of the first.
     case unavailable
     /// The tenant of the token is not known here.
     case unknownTenant = "unknown_tenant"

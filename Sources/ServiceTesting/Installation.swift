@@ -32,7 +32,7 @@ public struct Installation: Sendable {
   /// Makes one.
   public static func make() async throws -> Installation {
     let (data, vault) = try await databases()
-    let folder = NSTemporaryDirectory() + "lethe-test-" + UUID().uuidString.prefix(12)
+    let folder = NSTemporaryDirectory() + "lethe-installation-" + UUID().uuidString.prefix(12)
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     _ = try FileKeyring.create(at: folder + "/keyring")

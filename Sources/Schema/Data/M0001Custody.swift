@@ -121,7 +121,6 @@ extension DataMigrations {
       PRIMARY KEY (tenant_id, key_tag)
     );
     CREATE INDEX idempotency_by_age ON custody.idempotency (tenant_id, created_at);
-    CREATE INDEX idempotency_by_subject ON custody.idempotency (tenant_id, subject_id);
     ALTER TABLE custody.idempotency ENABLE ROW LEVEL SECURITY;
     ALTER TABLE custody.idempotency FORCE ROW LEVEL SECURITY;
     CREATE POLICY own_tenant ON custody.idempotency
