@@ -164,7 +164,8 @@ let package = Package(
     .testTarget(
       name: "LetheTests",
       dependencies: [
-        "Audit", "PostgresTesting", "Signing", "StrictJSON", "Tokens", "dsar", "lethe", asyncHTTPClient, nioCore,
+        "Audit", "LocalCluster", "PostgresTesting", "Schema", "Signing", "StrictJSON", "Tokens", "dsar", "lethe",
+        asyncHTTPClient, nioCore,
         nioHTTP1,
       ],
       swiftSettings: testing),

@@ -67,7 +67,7 @@ public struct ProfilePatch: Sendable {
     let phone = reader.nullableString("phone", maxCharacters: 32).checked { ProfileRules.phone(reader, $0) }
     let identity = reader.nullableString("identity", maxCharacters: 255).checked { $0 }
     country = reader.nullableString("country", maxCharacters: 2).checked { ProfileRules.country(reader, $0) }
-    language = reader.nullableString("language", maxCharacters: 2).checked { code in
+    language = reader.nullableString("language", maxCharacters: 255).checked { code in
       if ProfileRules.languages.contains(code) { return code }
       reader.fault("language", "not_allowed")
       return nil

@@ -6,7 +6,9 @@ extension ProfileQuery {
   public init(reading reader: ObjectReader) throws(FieldErrors) {
     let emailText = reader.string("email", maxCharacters: 320, required: false)
     let phoneText = reader.string("phone", maxCharacters: 32, required: false)
-    if (emailText == nil) == (phoneText == nil) { reader.fault("email", emailText == nil ? "required" : "not_allowed") }
+    if reader.has("email") == reader.has("phone") {
+      reader.fault("email", reader.has("email") ? "not_allowed" : "required")
+    }
     let email = ProfileRules.email(reader, emailText)
     let phone = ProfileRules.phone(reader, phoneText)
     try reader.finish()

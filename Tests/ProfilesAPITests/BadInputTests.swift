@@ -119,7 +119,7 @@ struct BadBody: Sendable {
     .invalid(#"{"full_name":"Zoë","kanari@example.org":true}"#, " unknown"),
     .invalid(#"{"full_name":"Zoë","Zoë Kanari \"kanari\"":true}"#, " unknown"),
     .invalid(
-      #"{"full_name":"","email":"kanari","phone":"kanari","identity":7319021,"country":"ZZ","language":"q","kanari":1}"#,
+      #"{"full_name":"","email":"kanari","phone":"kanari","identity":7319021,"country":"ZZ","language":"q","kanari 1":1}"#,
       "/full_name too_short", "/email format", "/phone format", "/identity type", "/country not_allowed",
       "/language not_allowed", " unknown"),
   ]
@@ -144,7 +144,7 @@ struct BadInputTests {
         let comment: Comment = "\(bad.name): \(canary)"
         let isRepeated = answer.withoutInstance.text.contains(canary)
         #expect(!isRepeated, comment)
-        #expect(!answer.headers.values.contains { $0.contains("kanari") }, comment)
+        #expect(!answer.hasField(mentioning: "kanari"), comment)
       }
     }
     #expect(try await scene.contents() == before)
@@ -204,7 +204,7 @@ struct BadInputTests {
           .invalid(#"{"email":7319021}"#, "/email type"),
           .invalid(#"{"phone":"7319021"}"#, "/phone format"),
           .invalid(#"{"email":"kanari@example.org","like":"kanari%"}"#, "/like unknown"),
-          .invalid(#"{"kanari":"kanari"}"#, "/email required", " unknown"),
+          .invalid(#"{"kanari@example.org":"kanari"}"#, "/email required", " unknown"),
         ], scene, "POST", "/profiles:search")
     }
   }
@@ -312,8 +312,8 @@ struct BadInputTests {
   func tooLarge() async throws {
     try await withScene { scene in
       func body(_ count: Int) -> [UInt8] {
-        let frame = #"{"full_name":"Zoë","kanari":""}"#
-        return Array(#"{"full_name":"Zoë","kanari":""#.utf8)
+        let frame = #"{"full_name":"Zoë","kanari 1":""}"#
+        return Array(#"{"full_name":"Zoë","kanari 1":""#.utf8)
           + [UInt8](repeating: UInt8(ascii: "k"), count: count - frame.utf8.count) + Array("\"}".utf8)
       }
       let fits = try await send(body(65_536), scene, "POST", "/profiles", [])
@@ -346,7 +346,7 @@ struct BadInputTests {
         }
       }
       #expect(try await scene.contents() == before)
-      #expect(!scene.installation.log.lines.contains { $0.contains("kanari") })
+      #expect(!scene.installation.log.mentions("kanari"))
     }
   }
 
@@ -361,13 +361,13 @@ struct BadInputTests {
         ("GET", "/profiles:search"), ("GET", "/profiles/\(id):activate"), ("POST", "/me"), ("PUT", "/privacy/data"),
         ("GET", "/privacy"), ("POST", "/privacy/data/\(id)"), ("POST", "/privacy/data/\(id)/certificate"),
         ("POST", "/audit/key"), ("GET", "/audit/tile"), ("OPTIONS", "/profiles"), ("TRACE", "/profiles"),
-        ("KANARI", "/profiles"), ("POST", "/health/live"),
+        ("POST", "/health/live"),
       ] {
         let answer = try await scene.running.call(method, path, as: scene.admin)
         answer.expectProblem(404, "not-found", [], "\(method) \(path)")
         #expect(!answer.text.contains("kanari"))
       }
-      #expect(!scene.installation.log.lines.contains { $0.contains("kanari") })
+      #expect(!scene.installation.log.mentions("kanari"))
     }
   }
 

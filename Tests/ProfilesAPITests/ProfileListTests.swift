@@ -27,7 +27,8 @@ struct ProfileListTests {
         orders.append(seen)
       }
       #expect(Set(orders[0]) == ids)
-      #expect(orders.allSatisfy { $0 == orders[0] && $0.count == 7 })
+      #expect(Set(orders).count == 1)
+      #expect(orders[0].count == 7)
     }
   }
 
@@ -66,7 +67,7 @@ struct ProfileListTests {
         ("country=BR&language=es", []),
       ] {
         let all = try await scene.running.call("GET", "/profiles?\(query)", as: scene.admin)
-        #expect(Set(all.json["items"]?.array?.compactMap { $0["id"]?.string } ?? ["none"]) == Set(expected), "\(query)")
+        #expect(all.ids.sorted() == expected.sorted(), "\(query)")
         let one = try await scene.running.call("GET", "/profiles?\(query)&limit=1", as: scene.admin)
         #expect((one.json["next"]?.string != nil) == (expected.count > 1), "\(query)")
       }
@@ -108,7 +109,7 @@ struct ProfileListTests {
         #expect(!answer.text.contains("kanari"))
       }
       #expect(try await scene.contents() == before)
-      #expect(!scene.installation.log.lines.contains { $0.contains("kanari") })
+      #expect(!scene.installation.log.mentions("kanari"))
     }
   }
 

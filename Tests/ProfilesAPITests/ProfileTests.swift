@@ -84,7 +84,7 @@ struct ProfileTests {
         let found = try await scene.running.call(
           "POST", "/profiles:search", as: scene.admin, body: body, once: false)
         #expect(found.status == 200)
-        #expect(found.json["items"]?.array?.map { $0["id"]?.string } == [id])
+        #expect(found.ids == [id])
       }
       for body in [
         #"{"email":"zo@example.org"}"#, #"{"email":"zoe+1@example.org"}"#, #"{"phone":"+51999000112"}"#,

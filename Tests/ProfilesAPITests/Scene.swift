@@ -103,7 +103,26 @@ func withScene<Result>(_ body: (Scene) async throws -> Result) async throws -> R
   }
 }
 
+// Swift 6.3 may run another closure of the same type for one that is written inside a macro's argument: expectations
+// take their values from these, not from closures of their own.
+
+extension CapturedLog {
+  /// Whether any line has that text.
+  func mentions(_ text: String) -> Bool { lines.contains { $0.contains(text) } }
+}
+
+extension Array where Element: Equatable {
+  /// How often the element is there.
+  func count(of element: Element) -> Int { count { $0 == element } }
+}
+
 extension RunningServer.Answer {
+  /// The ids of a list's items, in order.
+  var ids: [String] { (json["items"]?.array ?? []).compactMap { $0["id"]?.string } }
+
+  /// Whether any field's value has that text.
+  func hasField(mentioning text: String) -> Bool { headers.values.contains { $0.contains(text) } }
+
   /// The body without `instance`, which is the one member of a refusal that differs each time.
   var withoutInstance: JSONValue {
     .object((json.members ?? []).filter { $0.name != "instance" })

@@ -261,8 +261,8 @@ struct TokenEdgeTests {
         }
         return try await group.reduce(into: []) { $0.append($1) }
       }
-      #expect(statuses.filter { $0 == 200 }.count == 1)
-      #expect(statuses.filter { $0 == 401 }.count == 19)
+      #expect(statuses.count(of: 200) == 1)
+      #expect(statuses.count(of: 401) == 19)
     }
   }
 

@@ -75,9 +75,6 @@ struct ListQuery {
     guard faults.isEmpty else { throw Problem.invalid(faults) }
   }
 
-  /// A value, if there is one.
-  subscript(_ name: String) -> String? { values[name] }
-
   /// A value of a closed list.
   func oneOf<Value: RawRepresentable>(_ name: String, _: Value.Type) throws -> Value? where Value.RawValue == String {
     guard let text = values[name] else { return nil }
@@ -85,6 +82,15 @@ struct ListQuery {
       throw Problem.invalid([FieldError(pointer: "?\(name)", code: "not_allowed")])
     }
     return value
+  }
+
+  /// A value of a list of words.
+  func oneOf(_ name: String, _ allowed: some Collection<String>) throws -> String? {
+    guard let text = values[name] else { return nil }
+    guard allowed.contains(text) else {
+      throw Problem.invalid([FieldError(pointer: "?\(name)", code: "not_allowed")])
+    }
+    return text
   }
 
   /// `limit`, 1 to 200, 50 without one.

@@ -69,12 +69,22 @@ extension Problem {
   static func invalid(_ errors: [FieldError]) -> Problem {
     Problem(
       .unprocessableContent, "invalid-fields", "Some fields are not as they have to be.",
-      detail: "See errors: each names a field by its JSON pointer.", errors: errors)
+      detail: "See errors: each names a field by its JSON pointer.", errors: errors.map(presentable))
+  }
+
+  /// An unknown member's name is the sender's own words: one that doesn't look like a member's may be a person's, and
+  /// gives way to the pointer of the object that it is in.
+  private static func presentable(_ error: FieldError) -> FieldError {
+    guard error.code == "unknown", let slash = error.pointer.lastIndex(of: "/") else { return error }
+    let name = error.pointer[slash...].dropFirst().utf8
+    let isPlain = name.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }
+    if isPlain && (1...32).contains(name.count) { return error }
+    return FieldError(pointer: String(error.pointer[..<slash]), code: error.code)
   }
 
   static func unavailable(_ what: String?) -> Problem {
     Problem(
-      .serviceUnavailable, "unavailable", "A part that is needed can't be reached; nothing was done.",
+      .serviceUnavailable, "unavailable", "A part that is needed can't be reached; nothing was released.",
       detail: what.map { "part: \($0)" }, headers: [.retryAfter: "2"])
   }
 }

@@ -26,7 +26,9 @@ struct ProfileRoutes {
       use: gate.admitting(.profilesRead, purpose: .profileAdministration) { call in
         let query = try ListQuery(call.request, allowed: ["status", "country", "language", "limit", "cursor"])
         let filter = ProfileFilter(
-          status: try query.oneOf("status", ProfileStatus.self), country: query["country"], language: query["language"])
+          status: try query.oneOf("status", ProfileStatus.self),
+          country: try query.oneOf("country", ProfileRules.countries),
+          language: try query.oneOf("language", ProfileRules.languages))
         let page = try await profiles.page(
           filter, after: try query.cursor(), limit: try query.limit(), call.context)
         return try .json(

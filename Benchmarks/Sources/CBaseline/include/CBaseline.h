@@ -77,7 +77,8 @@ int baseline_http_status(uint16_t port, const char *path);
 // A port on 127.0.0.1 that nobody listens on now, or 0.
 uint16_t baseline_free_port(void);
 
-// Nanoseconds for appending 8 KiB to the file and making it durable, the median of `count` times; 0 when it fails.
-uint64_t baseline_durable_write(const char *path, size_t count);
+// Appends 8 KiB to a new file and makes it durable, `count` times; the nanoseconds of each go to times[i]. The file is
+// removed. 1 when all went well.
+int baseline_durable_writes(const char *path, size_t count, uint64_t *times);
 
 #endif

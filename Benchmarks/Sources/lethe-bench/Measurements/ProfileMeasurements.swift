@@ -42,11 +42,11 @@ struct ProfileMeasurements {
         let comparisons = [
           try await harness.compare(
             "profiles/create/\(concurrency)", against: "INSERT of such a row, \(connections)", clock: .wall,
-            rounds: harness.quick ? 3 : 11, batchNanoseconds: harness.quick ? 2e8 : 8e8,
+            rounds: harness.quick ? 5 : 31, batchNanoseconds: harness.quick ? 1e8 : 3e8,
             ours: { try await profiles.create($0, concurrency) }, baseline: { try await baseline.insert($0) }),
           try await harness.compare(
             "profiles/read/\(concurrency)", against: "SELECT of such a row by its key, \(connections)", clock: .wall,
-            rounds: harness.quick ? 3 : 11, batchNanoseconds: harness.quick ? 2e8 : 8e8,
+            rounds: harness.quick ? 5 : 31, batchNanoseconds: harness.quick ? 1e8 : 3e8,
             ours: { try await profiles.read($0, concurrency) }, baseline: { try await baseline.select($0) }),
         ]
         findings.comparisons += comparisons.compactMap(\.self)
