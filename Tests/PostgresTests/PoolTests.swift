@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import LocalCluster
 import Logging
@@ -48,13 +49,21 @@ struct PoolTests {
       #expect(await failure { _ = try await pool.read("SELECT 1") }?.code == .poolClosed)
       try await pool.start()
       #expect(await failure { try await pool.start() }?.code == .misuse)
-      async let running = pool.transaction { try $0.query("SELECT pg_sleep(0.3)").count }
-      try await Task.sleep(for: .milliseconds(100))
+      // The only connection is held until the one that waits has been refused; it blocks its own thread, no pool's.
+      let (held, holds) = AsyncStream<Void>.makeStream()
+      let release = DispatchSemaphore(value: 0)
+      async let running = pool.transaction { transaction in
+        holds.yield()
+        release.wait()
+        return try transaction.query("SELECT 1").count
+      }
+      for await _ in held { break }
       async let waiting = failure { _ = try await pool.read("SELECT 1") }
-      try await Task.sleep(for: .milliseconds(50))
-      await pool.shutdown()
-      #expect(try await running == 1)
+      async let closing: Void = pool.shutdown()
       #expect(await waiting?.code == .poolClosed)
+      release.signal()
+      #expect(try await running == 1)
+      await closing
       #expect(await failure { _ = try await pool.read("SELECT 1") }?.code == .poolClosed)
     }
   }
