@@ -68,13 +68,19 @@ public struct StartupComparison: Sendable {
       folder: checkpointer.folder(of: tenant), origin: origin, signer: checkpointer.signer(of: tenant))
     let reader = ArchiveReader(folder: checkpointer.folder(of: tenant))
     let settings = [SessionSetting(name: "app.tenant_id", value: tenant.description)]
+    // Before the archive is opened: its checkpoints are signed under the origin's name.
+    let began = try await custody.translating {
+      try await custody.worker.transaction(settings: settings) { transaction in
+        try AuditLogStore.readHead(tenant: tenant, in: transaction).origin
+      }
+    }
+    guard began == origin else { return [.originChanged(tenant: tenant)] }
     let (findings, resumable) = try await custody.translating {
       try await custody.worker.transaction(settings: settings) { transaction -> ([Finding], Set<SubjectID>) in
         var findings: [Finding] = []
         // The archive before the head: another replica may publish in between, and the head is never behind then.
         let checkpoint = try writer.lastCheckpoint()
         let head = try AuditLogStore.readHead(tenant: tenant, in: transaction)
-        guard head.origin == origin else { return ([.originChanged(tenant: tenant)], []) }
         if let checkpoint, checkpoint.size > 0 {
           if checkpoint.size > UInt64(head.size) {
             findings.append(.behindArchive(tenant: tenant, database: head.size, archive: checkpoint.size))

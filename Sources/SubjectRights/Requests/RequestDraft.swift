@@ -22,7 +22,7 @@ public struct RequestDraft: Sendable {
     if let jurisdiction, !ProfileRules.countries.contains(jurisdiction) {
       reader.fault("jurisdiction", "not_allowed")
     }
-    let note = reader.string("note", maxCharacters: 2_000, required: false)
+    let note = reader.string("note", maxCharacters: 2_000, required: false, multiline: true)
     try reader.finish()
     self.type = type.flatMap(RequestType.init) ?? .access
     self.profile = profile ?? UUID()
