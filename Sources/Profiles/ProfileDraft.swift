@@ -22,7 +22,7 @@ public struct ProfileDraft: Sendable {
     let fullName = reader.string("full_name", maxCharacters: ProfileRules.maximumNameLength)
     let email = ProfileRules.email(reader, reader.string("email", maxCharacters: 320, required: false))
     let phone = ProfileRules.phone(reader, reader.string("phone", maxCharacters: 32, required: false))
-    let identity = reader.string("identity", maxCharacters: 255, required: false)
+    let identity = ProfileRules.identity(reader, reader.string("identity", maxCharacters: 255, required: false))
     country = ProfileRules.country(reader, reader.string("country", maxCharacters: 2, required: false))
     language = reader.oneOf("language", ProfileRules.languages, required: false)
     try reader.finish()
@@ -65,7 +65,8 @@ public struct ProfilePatch: Sendable {
     let fullName = reader.string("full_name", maxCharacters: ProfileRules.maximumNameLength, required: false)
     let email = reader.nullableString("email", maxCharacters: 320).checked { ProfileRules.email(reader, $0) }
     let phone = reader.nullableString("phone", maxCharacters: 32).checked { ProfileRules.phone(reader, $0) }
-    let identity = reader.nullableString("identity", maxCharacters: 255).checked { $0 }
+    let identity = reader.nullableString("identity", maxCharacters: 255)
+      .checked { ProfileRules.identity(reader, $0) }
     country = reader.nullableString("country", maxCharacters: 2).checked { ProfileRules.country(reader, $0) }
     language = reader.nullableString("language", maxCharacters: 255).checked { code in
       if ProfileRules.languages.contains(code) { return code }

@@ -23,6 +23,16 @@ public enum ProfileRules {
     return normalised
   }
 
+  /// The identity service's `sub`: visible ASCII, like the one in a token.
+  static func identity(_ reader: ObjectReader, _ text: String?) -> String? {
+    guard let text else { return nil }
+    guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+      reader.fault("identity", "format")
+      return nil
+    }
+    return text
+  }
+
   static func phone(_ reader: ObjectReader, _ text: String?) -> String? {
     guard let text else { return nil }
     guard let normalised = Normalisation.phone(text) else {

@@ -130,7 +130,8 @@ public struct Profiles: Sendable {
         identity: patch.identity.applied(to: old.identity), country: patch.country.applied(to: old.country),
         language: patch.language.applied(to: old.language), version: old.version + 1, createdAt: old.createdAt,
         updatedAt: unit.now)
-      for ((before, kind, field), (after, _, _)) in zip(Self.tagged(old), Self.tagged(new)) where before != after {
+      for ((before, kind, field), (after, _, _)) in zip(Self.tagged(old), Self.tagged(new))
+      where Self.differ(before, after) {
         try unit.release(kind, row: id, of: subject)
         if let after { try unit.claim(after, as: kind, field: field, row: id, of: subject) }
       }
@@ -233,8 +234,13 @@ public struct Profiles: Sendable {
   }
 
   private static func changed(_ old: Profile, _ new: Profile) -> [PersonalField] {
-    (old.fullName == new.fullName ? [] : [.profileFullName])
-      + zip(tagged(old), tagged(new)).compactMap { before, after in before.0 == after.0 ? nil : after.2 }
+    (differ(old.fullName, new.fullName) ? [.profileFullName] : [])
+      + zip(tagged(old), tagged(new)).compactMap { before, after in differ(before.0, after.0) ? after.2 : nil }
+  }
+
+  /// Whether two values differ, byte for byte: Swift's own equality takes canonical equivalents for one.
+  private static func differ(_ left: Personal<String>?, _ right: Personal<String>?) -> Bool {
+    left.map { Array($0.disclosed().utf8) } != right.map { Array($0.disclosed().utf8) }
   }
 
   private static func neutralChanges(_ old: Profile, _ new: Profile) -> [String: String] {

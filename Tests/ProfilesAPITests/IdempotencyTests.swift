@@ -52,7 +52,7 @@ struct IdempotencyTests {
         #expect(!two.text.contains("kanari"))
       }
       #expect(try await scene.contents() == contents)
-      for key in ["k", String(repeating: "k", count: 255), "a key; with=\"signs\" é"] {
+      for key in ["k", String(repeating: "k", count: 255), "a-key;with=\"signs\""] {
         let answer = try await post(scene, "/profiles", #"{"full_name":"Zoë"}"#, key: key)
         #expect(answer.status == 201)
       }

@@ -16,6 +16,11 @@ extension Custody {
     try await translating { try await keys.destroyed(among: subjects, tenant: context.tenant) }
   }
 
+  /// Which of those subjects have a key, by the vault's own word.
+  func holdingKeys(among subjects: [SubjectID], _ context: AccessContext) async throws -> Set<SubjectID> {
+    try await translating { try await keys.live(among: subjects, tenant: context.tenant) }
+  }
+
   /// Step 3: destroys the subject's key, and every other key that belongs to the subject, and leaves a tombstone in
   /// the vault. Call only once the erasure is in the ledger. Idempotent: returns the time of the first destruction,
   /// microseconds since the Unix epoch, which is the live erasure time.

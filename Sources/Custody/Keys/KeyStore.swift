@@ -46,6 +46,17 @@ struct KeyStore: Sendable {
     expires: Int64? = nil
   ) async throws -> Bool {
     try await pool.transaction(settings: settings(tenant)) { transaction in
+      if let subject {
+        // A key that belongs to a subject is not made once the subject's own is destroyed; an erasure waits for it.
+        let rows = try transaction.query(
+          """
+          SELECT destroyed_at FROM vault.keys
+          WHERE tenant_id = \(tenant.uuid) AND kind = \(Int(KeyOwner.Kind.subject.rawValue))
+            AND key_id = \(subject.uuid) FOR SHARE
+          """)
+        guard let row = rows.first else { throw CustodyError(.keyMissing) }
+        guard try row.decode("destroyed_at", as: Int64?.self) == nil else { throw CustodyError(.erased) }
+      }
       let inserted = try transaction.execute(
         """
         INSERT INTO vault.keys
@@ -73,8 +84,13 @@ struct KeyStore: Sendable {
         """
         UPDATE vault.keys SET wrapped = NULL, epoch = NULL, destroyed_at = \(now)
         WHERE tenant_id = \(tenant.uuid) AND destroyed_at IS NULL
-          AND (kind = \(Int(KeyOwner.Kind.subject.rawValue)) AND key_id = \(subject.uuid)
-               OR subject_id = \(subject.uuid))
+          AND kind = \(Int(KeyOwner.Kind.subject.rawValue)) AND key_id = \(subject.uuid)
+        """)
+      // In a statement of its own, after the subject's row is held: it sees what others have added until then.
+      try transaction.execute(
+        """
+        UPDATE vault.keys SET wrapped = NULL, epoch = NULL, destroyed_at = \(now)
+        WHERE tenant_id = \(tenant.uuid) AND destroyed_at IS NULL AND subject_id = \(subject.uuid)
         """)
       let rows = try transaction.query(
         """

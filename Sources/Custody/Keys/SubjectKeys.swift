@@ -47,6 +47,15 @@ final class SubjectKeys: Sendable {
       })
   }
 
+  /// Which of those subjects have a key.
+  func live(among subjects: [SubjectID], tenant: TenantID) async throws -> Set<SubjectID> {
+    let stored = try await store.find(.subject, subjects.map(\.uuid), tenant: tenant)
+    return Set(
+      subjects.filter { subject in
+        if case .live = stored[subject.uuid] { true } else { false }
+      })
+  }
+
   /// What the vault says of one subject, without unwrapping anything.
   func commitment(of subject: SubjectID, tenant: TenantID) async throws -> (commitment: [UInt8], destroyed: Int64?) {
     switch try await store.find(.subject, [subject.uuid], tenant: tenant)[subject.uuid] {

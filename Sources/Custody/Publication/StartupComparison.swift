@@ -104,8 +104,8 @@ public struct StartupComparison: Sendable {
     // An erasure that a crash stopped between the ledger and the vault is tombstoned in the data database: it is
     // resumed, not refused. Any other key of a subject in the ledger came from a backup. The vault after the data:
     // an erasure that another replica completes in between has lost its key by then.
-    let settled = erased.filter { !resumable.contains($0) }
-    let alive = settled.count - (try await custody.erased(among: settled, .operation(tenant)).count)
+    let settled = Set(erased).subtracting(resumable)
+    let alive = try await custody.holdingKeys(among: Array(settled), .operation(tenant)).count
     return alive > 0 ? findings + [.erasedKeysAlive(tenant: tenant, count: alive)] : findings
   }
 }

@@ -104,7 +104,8 @@ public struct Server: Sendable {
     } catch let error as PostgresError where ["42P01", "3F000"].contains(error.sqlState) {
       throw Refusal("DATABASE_URL: the database is not migrated; run `lethe migrate`")
     } catch let error as AuditError {
-      throw Refusal("LETHE_ARCHIVE: \(error) (was it published with another LETHE_SIGNING_KEY?)")
+      let hint = error.code == .signature ? " (was it published with another LETHE_SIGNING_KEY?)" : ""
+      throw Refusal("LETHE_ARCHIVE: \(error)\(hint)")
     }
     if !findings.isEmpty {
       throw Refusal(

@@ -6,7 +6,7 @@ public import Logging
 import NIOCore
 
 /// Turns every error into a problem document and gives every answer its id and its caching rule: 400 for a request
-/// without exactly one host or with an ambiguous path, 500 without detail for what nobody foresaw.
+/// without a host or with an ambiguous path, 500 without detail for what nobody foresaw.
 public struct AnswerMiddleware: RouterMiddleware {
   /// Requests are handled in this context.
   public typealias Context = APIContext
@@ -25,7 +25,7 @@ public struct AnswerMiddleware: RouterMiddleware {
     var response: Response
     do {
       guard let authority = request.head.authority, !authority.isEmpty else {
-        throw Problem.badRequest("host", "A request needs exactly one Host.")
+        throw Problem.badRequest("host", "A request needs a Host.")
       }
       guard !request.uri.path.contains("//") else {
         throw Problem.badRequest("path", "A path has no empty segments.")

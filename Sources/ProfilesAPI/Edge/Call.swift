@@ -19,6 +19,9 @@ public struct Call: Sendable {
   /// The claim on this request, when it carried an Idempotency-Key.
   public let claim: IdempotencyClaim?
 
+  /// Whether the token may read profiles, too.
+  var mayRead: Bool { principal.scopes.contains(.profilesRead) }
+
   /// A path parameter that is one of our ids; anything else names nothing.
   func id(_ name: String = "id") throws -> UUID {
     guard let text = parameters.get(name), text.utf8.count == 36, let id = UUID(uuidString: text) else {

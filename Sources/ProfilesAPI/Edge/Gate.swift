@@ -75,8 +75,11 @@ public struct Gate: Sendable {
     guard let key = keys.first else {
       throw Problem.badRequest("idempotency-key-required", "This POST needs an Idempotency-Key.")
     }
-    guard keys.count == 1, (1...255).contains(key.utf8.count) else {
-      throw Problem.badRequest("malformed-idempotency-key", "Idempotency-Key takes one value of 1 to 255 bytes.")
+    // Visible ASCII only: other bytes would not survive the way here, and two keys could look like one.
+    guard keys.count == 1, (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+    else {
+      throw Problem.badRequest(
+        "malformed-idempotency-key", "Idempotency-Key takes one value of 1 to 255 visible ASCII characters.")
     }
     let scope = IdempotencyScope(
       client: principal.clientID, actor: access.actor, operation: "\(request.method.rawValue) \(request.uri.path)",
@@ -133,12 +136,17 @@ public struct Gate: Sendable {
     } catch is NIOTooManyBytesError {
       throw Problem(
         .contentTooLarge, "too-large", "The body is larger than is accepted.", detail: "at most \(limit) bytes")
+    } catch let cancellation as CancellationError {
+      throw cancellation
+    } catch {
+      // The framing is wrong, or the caller stopped half-way.
+      throw Problem.badRequest("body", "The body did not arrive whole.")
     }
     let bytes = collected.readBytes(length: collected.readableBytes) ?? []
     guard !bytes.isEmpty else { return [] }
     let type = request.headers[values: .contentType]
     let isJSON = type.first.map {
-      let media = $0.split(separator: ";", maxSplits: 1)[0].trimmingCharacters(in: .whitespaces).lowercased()
+      let media = $0.prefix { $0 != ";" }.trimmingCharacters(in: .whitespaces).lowercased()
       return media == "application/json" || media == "application/merge-patch+json"
     }
     guard type.count == 1, isJSON == true else {

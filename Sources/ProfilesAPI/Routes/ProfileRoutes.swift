@@ -56,16 +56,18 @@ struct ProfileRoutes {
         let version = try call.expectedVersion()
         let patch = try ProfilePatch(reading: try call.object())
         let profile = try await profiles.change(id, patch, version: version, call.context)
-        return try .json(profile.json, headers: [.eTag: profile.entityTag])
+        return Response(try Self.changed(profile, call.mayRead))
       })
     for transition in ProfileTransition.allCases {
       router.post(
         RouterPath("/profiles/{id}:\(transition.rawValue)"),
         use: gate.admitting(.profilesWrite, purpose: .profileAdministration, .once) { call in
           try call.requireEmptyBody()
+          let mayRead = call.mayRead
           let profile = try await profiles.move(
-            try call.id(), transition, call.context, answering: call.answering(Self.changed))
-          return Response(try Self.changed(profile))
+            try call.id(), transition, call.context,
+            answering: call.answering { try Self.changed($0, mayRead) })
+          return Response(try Self.changed(profile, mayRead))
         })
     }
     router.get(
@@ -82,7 +84,10 @@ struct ProfileRoutes {
       body: try profile.json.canonicalBytes())
   }
 
-  @Sendable private static func changed(_ profile: Profile) throws -> KeptAnswer {
-    KeptAnswer(status: 200, headers: ["ETag": profile.entityTag], body: try profile.json.canonicalBytes())
+  /// A change is answered with the profile only where the token may read it: who may write needn't.
+  private static func changed(_ profile: Profile, _ mayRead: Bool) throws -> KeptAnswer {
+    KeptAnswer(
+      status: 200, headers: ["ETag": profile.entityTag],
+      body: try (mayRead ? profile.json : profile.outline).canonicalBytes())
   }
 }

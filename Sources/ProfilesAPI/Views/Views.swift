@@ -28,6 +28,13 @@ extension Profile {
     ])
   }
 
+  /// The profile as whoever may not read it gets it: nothing personal.
+  var outline: JSONValue {
+    .object([
+      member("id", id.text), member("status", status.rawValue), JSONMember("version", .integer(version)),
+    ])
+  }
+
   /// The strong entity tag: the version.
   var entityTag: String { "\"\(version)\"" }
 }

@@ -39,6 +39,13 @@ struct DevCommand: AsyncParsableCommand {
       let logger = try home.logger(environment)
 
       Console.say("lethe dev, home \(home.path)")
+      if FileManager.default.fileExists(atPath: home.clusterFolder + "/pgdata") {
+        // Databases without their keys are not given new ones: nothing in them would open.
+        for path in [environment.keyringPath, environment.signingKeyPath]
+        where !FileManager.default.fileExists(atPath: path) {
+          throw Environment.Fault(description: "\(path) is missing, and there are databases that need it; restore it")
+        }
+      }
       if try KeyFiles.createMissing(environment) { Console.say("  keys       made at \(environment.keyringPath)") }
       let identities = try DevIdentities.prepare(home, environment)
       let databases = try await DevDatabases.start(home, environment, logger: logger)

@@ -40,6 +40,8 @@ struct DevIdentities {
       let set = try JWKSet([JWK(key.publicKey, keyID: "dev")])
       try home.write(try set.document(), to: home.keySet)
     }
+    // Refuses a key that others may read: with it anybody makes tokens.
+    _ = try SigningKeyFile.load(from: home.issuerKey)
     try write(home, tenant: tenant, issuer: issuer, audience: audience, origin: origin, people: people)
     return DevIdentities(
       tenant: tenant, issuer: issuer, audience: audience, keySetLocation: home.keySet, isDevelopment: true)

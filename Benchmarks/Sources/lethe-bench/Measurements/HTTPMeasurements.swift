@@ -14,7 +14,8 @@ struct HTTPMeasurements {
     let name = "http/profile"
     guard harness.wants(name) else { return Findings() }
     let home = harness.folder + "/http"
-    let service = try await ChildService.serve(home, port: try ChildService.freePort())
+    let service = try await ChildService.serve(
+      home, port: try ChildService.freePort(), people: harness.quick ? 300 : 2_000)
     do {
       let findings = try await measure(name, service, home)
       try await service.stop()

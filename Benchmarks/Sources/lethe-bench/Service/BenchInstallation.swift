@@ -93,12 +93,21 @@ struct BenchInstallation: Sendable {
       .compactMap { UUID(uuidString: String($0)) }
   }
 
-  /// Adds people until there are `count`, and notes their profiles for ``profiles(of:)``.
-  func populate(_ server: Server, _ count: Int) async throws {
-    if FileManager.default.fileExists(atPath: Self.profilesPath(folder)) { return }
+  /// Adds `count` people to a new installation, and notes their profiles for ``profiles(of:)``. False when that was done.
+  func populate(_ server: Server, _ count: Int) async throws -> Bool {
+    if FileManager.default.fileExists(atPath: Self.profilesPath(folder)) { return false }
     var ids: [String] = []
     for _ in 0..<count { ids.append(try await server.profiles.create(SyntheticPerson.draft(), context).id.uuidString) }
     try Self.write(Array(ids.joined(separator: "\n").utf8), to: Self.profilesPath(folder))
+    return true
+  }
+
+  /// Gives the planner the statistics that a database in use has. Without them a look-up by key may read all rows of its
+  /// tenant, and what is measured grows with the number of rows.
+  func analyze() async throws {
+    for database in [DatabaseRoles.dataDatabase, DatabaseRoles.vaultDatabase] {
+      try await cluster.sql("ANALYZE", database: database)
+    }
   }
 
   private static func prepare(_ cluster: LocalCluster) async throws {

@@ -57,11 +57,11 @@ final class ChildService: Sendable {
       ended: ended)
   }
 
-  /// This program as a server of a folder's installation.
-  static func serve(_ home: String, port: UInt16) async throws -> ChildService {
+  /// This program as a server of a folder's installation, which begins with so many people.
+  static func serve(_ home: String, port: UInt16, people: Int = 25) async throws -> ChildService {
     let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     return try await start(
-      [program, "serve-child", "--home", home, "--port", "\(port)"], port: port, logFile: home + ".log")
+  /// This program as a server of a folder's installation, new ones with so many people.
   }
 
   /// A port that is free now.

@@ -17,7 +17,7 @@ struct ServeChildCommand: AsyncParsableCommand {
     let installation = try await BenchInstallation.open(home, httpPort: port)
     do {
       let server = try await installation.server()
-      try await installation.populate(server, people)
+      if try await installation.populate(server, people) { try await installation.analyze() }
       try await server.run { _ in }
     } catch {
       await installation.cluster.stop()
