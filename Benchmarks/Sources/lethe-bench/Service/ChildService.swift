@@ -61,7 +61,8 @@ final class ChildService: Sendable {
   static func serve(_ home: String, port: UInt16, people: Int = 25) async throws -> ChildService {
     let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     return try await start(
-  /// This program as a server of a folder's installation, new ones with so many people.
+      [program, "serve-child", "--home", home, "--port", "\(port)", "--people", "\(people)"], port: port,
+      logFile: home + ".log")
   }
 
   /// A port that is free now.
