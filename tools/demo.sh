@@ -219,8 +219,9 @@ check 'a certificate with another date does not' refused 2 \
 cp -r "$work/audit" "$work/tampered" && chmod -R u+w "$work/tampered"
 bundle=$(find "$work"/tampered/*/tile/entries -type f | head -1)
 size=$(stat -c %s "$bundle")
-byte=$(xxd -s $((size / 2)) -l 1 -p "$bundle")
-printf '%02x' $((0x$byte ^ 1)) | xxd -r -p | dd of="$bundle" bs=1 seek=$((size / 2)) conv=notrunc status=none
+byte=$(od -An -tu1 -j $((size / 2)) -N 1 "$bundle" | tr -d ' ')
+# shellcheck disable=SC2059  # the format is the one byte itself, in octal
+printf "\\$(printf '%03o' $((byte ^ 1)))" | dd of="$bundle" bs=1 seek=$((size / 2)) conv=notrunc status=none
 status=0
 "$bin/dsar" audit verify "$work/tampered" --key "@$vkey" >"$work/tampered.out" 2>&1 || status=$?
 check 'one flipped bit in a copy of the log is found (exit 2)' equals "$status" 2
