@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import PostgresPrograms
 
 /// The folder a cluster lives in, from an empty one to a running server's.
 struct DataFolder: Sendable {
@@ -20,6 +21,20 @@ struct DataFolder: Sendable {
   var majorVersion: Int? {
     guard let text = try? String(contentsOfFile: pgdata + "/PG_VERSION", encoding: .utf8) else { return nil }
     return Int(text.trimmingCharacters(in: .whitespacesAndNewlines).prefix(while: \.isNumber))
+  }
+
+  /// The server's programs: of the version that made the data, or the newest while there are none.
+  func programs() throws(LocalClusterError) -> InstalledPrograms {
+    let major = majorVersion
+    do throws(ProgramError) {
+      return try InstalledPrograms.find(.server, major: major)
+    } catch {
+      if error.code == .otherVersion, let major {
+        throw LocalClusterError(
+          .otherVersion, "the cluster was made by PostgreSQL \(major), and \(error.description)")
+      }
+      return try LocalClusterError.translating { () throws(ProgramError) in throw error }
+    }
   }
 
   /// Makes the folder ours, or refuses one that isn't.
@@ -46,14 +61,16 @@ struct DataFolder: Sendable {
 
   /// Runs `initdb` beside the final place and moves the result there, so that a kill leaves nothing half made.
   func initialise(
-    programs: ServerPrograms, launcher: ServerLauncher, log: LogFile, durable: Bool
+    programs: InstalledPrograms, launcher: ServerLauncher, log: LogFile, durable: Bool
   ) throws(LocalClusterError) {
     var words = [
       programs.path("initdb"), "--pgdata", unfinished, "--username", Self.superuser, "--encoding", "UTF8",
       "--locale", "C.UTF-8", "--data-checksums", "--auth-local", "trust", "--auth-host", "reject",
     ]
     if !durable { words.append("--no-sync") }
-    let child = try ChildProcess.start(launcher.arguments(words), output: log.descriptor, workingFolder: "/")
+    let child = try LocalClusterError.translating { () throws(ProgramError) in
+      try ChildProcess.start(launcher.arguments(words), output: log.descriptor, workingFolder: "/")
+    }
     guard child.exitStatus() == 0 else {
       throw LocalClusterError(.failed, "initdb failed: \(log.lastComplaint())")
     }

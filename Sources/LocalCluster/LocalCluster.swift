@@ -1,4 +1,5 @@
 import Foundation
+import PostgresPrograms
 import Synchronization
 
 /// A private PostgreSQL cluster: the system's server programs, a folder of ours, a Unix socket, no TCP.
@@ -18,13 +19,13 @@ public final class LocalCluster: Sendable {
   /// Process id of the server's first process.
   public let processID: Int32
 
-  private let programs: ServerPrograms
+  private let programs: InstalledPrograms
   private let server: ChildProcess
   private let lock: FolderLock
   private let isStopped = Mutex(false)
 
   private init(
-    socketFolder: String, superuser: String, programs: ServerPrograms, server: ChildProcess, lock: FolderLock
+    socketFolder: String, superuser: String, programs: InstalledPrograms, server: ChildProcess, lock: FolderLock
   ) {
     self.socketFolder = socketFolder
     self.superuser = superuser
@@ -72,7 +73,9 @@ public final class LocalCluster: Sendable {
       "--dbname", url(database: database), "--file", "-",
     ]
     let outcome = await onOwnThread { () -> Result<String, LocalClusterError> in
-      Result { () throws(LocalClusterError) in try ChildProcess.run(arguments, input: script) }
+      Result { () throws(LocalClusterError) in
+        try LocalClusterError.translating { () throws(ProgramError) in try ChildProcess.run(arguments, input: script) }
+      }
     }
     return try outcome.get()
   }
@@ -113,7 +116,7 @@ public final class LocalCluster: Sendable {
     try folder.claim()
     let lock = try FolderLock(folder.lockFile)
     let account = try ServerAccount.forThisProcess()
-    let programs = try ServerPrograms.find(major: folder.majorVersion)
+    let programs = try folder.programs()
     let launcher = try ServerLauncher(account: account, reach: folder.path)
     let log = try LogFile(logFile)
     try folder.prepare(for: account)
@@ -125,9 +128,11 @@ public final class LocalCluster: Sendable {
     let socketFolder = try SocketFolder.make(for: account)
     do throws(LocalClusterError) {
       try folder.configure(socketFolder: socketFolder, durable: durable, extra: extraSettings, account: account)
-      let server = try ChildProcess.start(
-        launcher.arguments([programs.path("postgres"), "-D", folder.pgdata]), output: log.descriptor,
-        workingFolder: "/")
+      let server = try LocalClusterError.translating { () throws(ProgramError) in
+        try ChildProcess.start(
+          launcher.arguments([programs.path("postgres"), "-D", folder.pgdata]), output: log.descriptor,
+          workingFolder: "/")
+      }
       try folder.awaitReady(server, log: log)
       return LocalCluster(
         socketFolder: socketFolder, superuser: DataFolder.superuser, programs: programs, server: server, lock: lock)
@@ -135,12 +140,5 @@ public final class LocalCluster: Sendable {
       try? FileManager.default.removeItem(atPath: socketFolder)
       throw error
     }
-  }
-}
-
-/// Runs blocking work on a thread of its own, away from Swift's cooperative pool.
-func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
-  await withCheckedContinuation { continuation in
-    Thread { continuation.resume(returning: body()) }.start()
   }
 }

@@ -1,3 +1,5 @@
+import PostgresPrograms
+
 /// Why a local cluster can't run, in one line for the person at the terminal.
 public struct LocalClusterError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The kind of failure, for callers to branch on.
@@ -24,5 +26,24 @@ public struct LocalClusterError: Error, Sendable, Hashable, CustomStringConverti
   init(_ code: Code, _ description: String) {
     self.code = code
     self.description = description
+  }
+  /// Passes the failure of a program on as one of ours.
+  static func translating<Value>(_ body: () throws(ProgramError) -> Value) throws(LocalClusterError) -> Value {
+    do throws(ProgramError) {
+      return try body()
+    } catch {
+      throw LocalClusterError(Code(error.code), error.description)
+    }
+  }
+}
+
+extension LocalClusterError.Code {
+  fileprivate init(_ code: ProgramError.Code) {
+    self =
+      switch code {
+      case .missing: .programsMissing
+      case .otherVersion: .otherVersion
+      case .failed: .failed
+      }
   }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import PostgresPrograms
 
 /// Who the server runs as: ourselves, or an unprivileged account when we are root, because PostgreSQL refuses root.
 struct ServerAccount: Sendable {
@@ -36,7 +37,7 @@ struct ServerLauncher: Sendable {
 
   /// - Parameter reach: the folder the server has to reach.
   init(account: ServerAccount, reach: String) throws(LocalClusterError) {
-    guard let setpriv = ServerPrograms.inPath("setpriv") else {
+    guard let setpriv = InstalledPrograms.inPath("setpriv") else {
       throw LocalClusterError(.programsMissing, "setpriv (package util-linux) is not installed")
     }
     // Interrupt is PostgreSQL's fast shutdown.

@@ -14,4 +14,7 @@ int lethe_spawn_change_folder(posix_spawn_file_actions_t *actions, const char *f
 // An unnamed file in memory, closed on exec; -1 and errno on failure.
 int lethe_memory_file(void);
 
+// A pipe, both ends closed on exec: [0] to read from, [1] to write to.
+int lethe_pipe(int ends[2]);
+
 #endif

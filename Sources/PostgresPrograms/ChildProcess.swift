@@ -2,26 +2,37 @@ import CProcess
 import Foundation
 import Glibc
 
-/// A child in a process group of its own, started and awaited by one dedicated thread.
+/// A child in a process group of its own, started and awaited by one dedicated thread, without a shell.
 ///
 /// The thread lives as long as the child on purpose: a parent-death signal follows the thread that started the child,
-/// not the process.
-final class ChildProcess: Sendable {
-  let processID: pid_t
+/// not the process. The child gets the descriptors it is given and no other, and none of our environment.
+public final class ChildProcess: Sendable {
+  /// The child's number, its own until its end was awaited.
+  public let processID: Int32
   private let exit = ExitLatch()
 
   private init(processID: pid_t) { self.processID = processID }
 
-  /// Starts a program given by its full path. Standard input is empty; output and errors go to `output`.
-  static func start(
-    _ arguments: [String], input: CInt? = nil, output: CInt, errors: CInt? = nil, workingFolder: String
-  ) throws(LocalClusterError) -> ChildProcess {
+  /// Starts a program given by its full path.
+  ///
+  /// - Parameters:
+  ///   - arguments: the program's full path, then its words. Every user of the machine can read them.
+  ///   - environment: variables beside `PATH`, `LC_ALL` and `TZ`. Only this user and root can read them.
+  ///   - input: a descriptor for standard input, which is empty without it.
+  ///   - output: a descriptor for standard output, and for the errors when `errors` is nil.
+  ///   - workingFolder: where it runs.
+  /// - Throws: `.failed` when it can't be started. The caller keeps its descriptors, and may close them after the call.
+  public static func start(
+    _ arguments: [String], environment: [String: String] = [:], input: CInt? = nil, output: CInt,
+    errors: CInt? = nil, workingFolder: String
+  ) throws(ProgramError) -> ChildProcess {
     let handover = Handover()
     Thread {
-      do throws(LocalClusterError) {
+      do throws(ProgramError) {
         let child = ChildProcess(
           processID: try spawn(
-            arguments, input: input, output: output, errors: errors ?? output, workingFolder: workingFolder))
+            arguments, environment: environment, input: input, output: output, errors: errors ?? output,
+            workingFolder: workingFolder))
         handover.put(.success(child))
         child.exit.openAfterExit(of: child.processID)
       } catch {
@@ -32,33 +43,37 @@ final class ChildProcess: Sendable {
   }
 
   /// Runs a program to its end, with `input` as its standard input, and returns what it wrote.
-  static func run(_ arguments: [String], input: String) throws(LocalClusterError) -> String {
-    let files = try [memoryFile(input), memoryFile(""), memoryFile("")]
-    defer { for file in files { close(file) } }
-    let child = try start(arguments, input: files[0], output: files[1], errors: files[2], workingFolder: "/")
+  public static func run(_ arguments: [String], input: String) throws(ProgramError) -> String {
+    let files = try [MemoryFile(input), MemoryFile(), MemoryFile()]
+    let child = try start(
+      arguments, input: files[0].descriptor, output: files[1].descriptor, errors: files[2].descriptor,
+      workingFolder: "/")
     let status = child.exitStatus()
     guard status == 0 else {
-      let complaint = contents(files[2]).split(separator: "\n").first { $0.contains("ERROR") || $0.contains("error") }
-      throw LocalClusterError(.failed, "\(arguments[0]) failed: \(complaint.map(String.init) ?? "status \(status)")")
+      let complaint = files[2].text().split(separator: "\n").first { $0.contains("ERROR") || $0.contains("error") }
+      throw ProgramError(.failed, "\(arguments[0]) failed: \(complaint.map(String.init) ?? "status \(status)")")
     }
-    return contents(files[1])
+    return files[1].text()
   }
 
-  var hasExited: Bool { exit.status(within: 0) != nil }
+  /// Whether the child has ended.
+  public var hasExited: Bool { exit.status(within: 0) != nil }
 
-  /// Blocks until the child has ended; the status as `waitpid` gives it.
-  func exitStatus() -> CInt { exit.status(within: nil) ?? -1 }
+  /// Blocks until the child has ended; the status as `waitpid` gives it, 0 for a success.
+  public func exitStatus() -> CInt { exit.status(within: nil) ?? -1 }
 
-  func waitForExit(seconds: Double) -> Bool { exit.status(within: seconds) != nil }
+  /// Blocks until the child has ended or so many seconds have passed; whether it has ended.
+  public func waitForExit(seconds: Double) -> Bool { exit.status(within: seconds) != nil }
 
   /// Sends a signal, unless the child has been reaped and its number may be another's.
-  func signal(_ number: CInt) {
+  public func signal(_ number: CInt) {
     exit.whileClosed { _ = kill(processID, number) }
   }
 
   private static func spawn(
-    _ arguments: [String], input: CInt?, output: CInt, errors: CInt, workingFolder: String
-  ) throws(LocalClusterError) -> pid_t {
+    _ arguments: [String], environment: [String: String], input: CInt?, output: CInt, errors: CInt,
+    workingFolder: String
+  ) throws(ProgramError) -> pid_t {
     // The two structures are initialised here, used by one call, and destroyed on the way out.
     var actions = unsafe posix_spawn_file_actions_t()
     var attributes = posix_spawnattr_t()
@@ -91,52 +106,23 @@ final class ChildProcess: Sendable {
 
     // Copies of the words for the call; the child has its own after it.
     var words = unsafe arguments.map { unsafe strdup($0) }
-    var variables = unsafe childEnvironment.map { unsafe strdup($0) }
+    var variables = unsafe baseEnvironment.merging(environment) { _, given in given }
+      .map { unsafe strdup("\($0.key)=\($0.value)") }
     defer { unsafe (words + variables).forEach { unsafe free($0) } }
     unsafe words.append(nil)
     unsafe variables.append(nil)
     var processID: pid_t = 0
     let failure = unsafe posix_spawn(&processID, arguments[0], &actions, &attributes, words, variables)
     guard failure == 0 else {
-      throw LocalClusterError(.failed, "can't start \(arguments[0]) (errno \(failure))")
+      throw ProgramError(.failed, "can't start \(arguments[0]) (errno \(failure))")
     }
     return processID
   }
 
   /// Enough to run, and nothing that could turn a connection or a message elsewhere: no PG…, no secrets of ours.
-  private static let childEnvironment = ["PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC"]
-
-  /// An unnamed file in memory, holding `text` and read from its start.
-  private static func memoryFile(_ text: String) throws(LocalClusterError) -> CInt {
-    let file = lethe_memory_file()
-    guard file >= 0 else { throw LocalClusterError(.failed, "can't make a file in memory (errno \(errno))") }
-    let bytes = Array(text.utf8)
-    var start = 0
-    while start < bytes.count {
-      // Reads within the slice lent for the call.
-      let count = unsafe bytes[start...].withUnsafeBytes { unsafe write(file, $0.baseAddress, $0.count) }
-      guard count > 0 else {
-        close(file)
-        throw LocalClusterError(.failed, "can't fill a file in memory (errno \(errno))")
-      }
-      start += count
-    }
-    lseek(file, 0, SEEK_SET)
-    return file
-  }
-
-  private static func contents(_ file: CInt) -> String {
-    lseek(file, 0, SEEK_SET)
-    var bytes: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 65_536)
-    while true {
-      // Reads at most the array's length into memory lent for the call.
-      let count = unsafe read(file, &part, part.count)
-      guard count > 0 else { break }
-      bytes += part.prefix(count)
-    }
-    return String(decoding: bytes, as: UTF8.self)
-  }
+  private static let baseEnvironment = [
+    "PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC",
+  ]
 }
 
 /// Passes the child, or the reason there is none, from the thread that starts it.
@@ -144,16 +130,16 @@ final class ChildProcess: Sendable {
 /// `@unchecked Sendable`: `value` is read and written with `condition` locked.
 private final class Handover: @unchecked Sendable {
   private let condition = NSCondition()
-  private var value: Result<ChildProcess, LocalClusterError>?
+  private var value: Result<ChildProcess, ProgramError>?
 
-  func put(_ result: Result<ChildProcess, LocalClusterError>) {
+  func put(_ result: Result<ChildProcess, ProgramError>) {
     condition.withLock {
       value = result
       condition.broadcast()
     }
   }
 
-  func take() -> Result<ChildProcess, LocalClusterError> {
+  func take() -> Result<ChildProcess, ProgramError> {
     condition.withLock {
       while true {
         if let value { return value }
