@@ -13,11 +13,14 @@ public struct PoolConfiguration: Sendable {
   public var statementTimeout: Duration
   /// `application_name` in `pg_stat_activity`.
   public var applicationName: String
+  /// Whether every new connection is asked which database it leads to, without a further round trip, and all work is
+  /// refused when that has changed: see `PostgresPool.identityChange`.
+  public var watchesIdentity: Bool
 
   /// A configuration with the defaults of a small service.
   public init(
     url: String, role: String, size: Int = 4, acquireTimeout: Duration = .seconds(5),
-    statementTimeout: Duration = .seconds(10), applicationName: String = "lethe"
+    statementTimeout: Duration = .seconds(10), applicationName: String = "lethe", watchesIdentity: Bool = false
   ) {
     self.url = url
     self.role = role
@@ -25,6 +28,7 @@ public struct PoolConfiguration: Sendable {
     self.acquireTimeout = acquireTimeout
     self.statementTimeout = statementTimeout
     self.applicationName = applicationName
+    self.watchesIdentity = watchesIdentity
   }
 }
 

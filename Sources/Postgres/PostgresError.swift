@@ -20,6 +20,9 @@ public struct PostgresError: Error, Sendable {
     case decoding
     /// The connection was lost while COMMIT was under way: the transaction may or may not have happened.
     case commitUnknown
+    /// A new connection led to another database than the ones before it, and nobody has accepted that yet
+    /// (`PoolConfiguration.watchesIdentity`). The work never started, or its transaction was rolled back.
+    case identityChanged
     /// The caller broke a rule of this library: a bad connection string, a transaction used after its body ended.
     case misuse
   }
@@ -82,6 +85,7 @@ extension PostgresError: CustomStringConvertible {
       case .statement(let state): "PostgreSQL refused the statement (\(state))"
       case .decoding: "a column can't be decoded"
       case .commitUnknown: "the connection was lost during COMMIT"
+      case .identityChanged: "another database answers than before"
       case .misuse: "the connection pool was used wrongly"
       }
     if let table { text += ", table \(schema.map { $0 + "." } ?? "")\(table)" }

@@ -9,12 +9,14 @@ import Synchronization
 ///
 /// Call `start` once before any work and `shutdown` once after it. Statements are prepared on first use by every
 /// connection. A connection that has seen anything odd is closed, and the next work on that thread opens another, so
-/// the pool recovers by itself when PostgreSQL comes back.
+/// the pool recovers by itself when PostgreSQL comes back. With `PoolConfiguration.watchesIdentity` it does so only for
+/// the database it has known from its first connection on: see `identityChange`.
 public final class PostgresPool: Sendable {
   /// What the pool was made with.
   public let configuration: PoolConfiguration
   private let logger: Logger
   private let queue = WorkQueue()
+  private let watch: IdentityWatch?
   private let isStarted = Mutex(false)
   private let listeners = Mutex<[NotificationListener]>([])
 
@@ -24,6 +26,7 @@ public final class PostgresPool: Sendable {
     var logger = logger
     logger[metadataKey: "pool"] = "\(configuration.role)"
     self.logger = logger
+    watch = configuration.watchesIdentity ? IdentityWatch(queue, logger: logger) : nil
   }
 
   deinit {
@@ -34,8 +37,8 @@ public final class PostgresPool: Sendable {
   /// Starts the threads and opens one connection, which proves that server, credentials and database are right; the
   /// other connections open when they are first needed. Waits `acquireTimeout`, but at least ten seconds.
   ///
-  /// - Throws: `.connection`, `.timeout`, or `.misuse` for an empty pool or a second start. After a throw the pool is
-  ///   shut down.
+  /// - Throws: `.connection`, `.timeout`, `.identityChanged` for another database than was accepted before, or
+  ///   `.misuse` for an empty pool or a second start. After a throw the pool is shut down.
   public func start() async throws(PostgresError) {
     let isFirst = isStarted.withLock { started in
       defer { started = true }
@@ -44,7 +47,7 @@ public final class PostgresPool: Sendable {
     guard isFirst else { throw PostgresError(.misuse, message: "the pool was started before") }
     guard configuration.size > 0 else { throw PostgresError(.misuse, message: "a pool needs a connection") }
     for number in 1...configuration.size {
-      let worker = try Worker(configuration, queue: queue, logger: logger)
+      let worker = try Worker(configuration, queue: queue, watch: watch, logger: logger)
       queue.threadStarts()
       worker.start(number: number)
     }
@@ -69,20 +72,31 @@ public final class PostgresPool: Sendable {
 
   /// Runs `body` in a transaction on a connection's thread.
   ///
-  /// BEGIN and all settings travel in one round trip; a throw from `body` rolls back. The body may block its thread in
-  /// statements only; it can't await. When the calling task is cancelled the server is asked to stop the statement, the
-  /// transaction is rolled back, and `.cancelled` is thrown.
+  /// BEGIN, all settings and `opening` travel in one round trip; a throw from `body` rolls back. The body may block its
+  /// thread in statements only; it can't await. When the calling task is cancelled the server is asked to stop the
+  /// statement, the transaction is rolled back, and `.cancelled` is thrown.
   ///
-  /// - Throws: what `body` throws, or `PostgresError`: before the body ran, `.timeout`, `.poolClosed`, `.connection`;
-  ///   afterwards `.statement` for a COMMIT refused (a deferred constraint, or a failure the body swallowed), and
-  ///   `.commitUnknown` when the connection went while COMMIT was under way.
+  /// - Parameters:
+  ///   - settings: in force from the first statement on, `opening` included, until the transaction ends.
+  ///   - opening: one statement that runs before the body, inside the transaction; its rows are `Transaction.opening`.
+  ///     When the server refuses it the transaction is rolled back and the body never runs. It is sent again on another
+  ///     connection when the first one turns out to be gone, or to hold an outdated plan of it: nothing of the first
+  ///     attempt is committed.
+  ///   - readOnly: makes the server refuse writes (25006).
+  ///   - isolation: how much of concurrent transactions it sees.
+  ///   - body: what runs between BEGIN and COMMIT, on the connection's thread.
+  /// - Throws: what `body` throws, or `PostgresError`: before the body ran, `.timeout`, `.poolClosed`, `.connection`,
+  ///   and `.statement` for an `opening` refused; afterwards `.statement` for a COMMIT refused (a deferred constraint, or a
+  ///   failure the body swallowed), and `.commitUnknown` when the connection went while COMMIT was under way;
+  ///   `.identityChanged` before and after it.
   @discardableResult
   public func transaction<Result: Sendable>(
-    settings: [SessionSetting] = [], readOnly: Bool = false, isolation: IsolationLevel = .readCommitted,
-    _ body: @escaping @Sendable (Transaction) throws -> Result
+    settings: [SessionSetting] = [], opening: SQL? = nil, readOnly: Bool = false,
+    isolation: IsolationLevel = .readCommitted, _ body: @escaping @Sendable (Transaction) throws -> Result
   ) async throws -> Result {
     let slot = Slot<Result>()
-    let options = TransactionOptions(settings: settings, readOnly: readOnly, isolation: isolation)
+    let options = TransactionOptions(
+      settings: settings, opening: opening, readOnly: readOnly, isolation: isolation)
     let failure = await settle(.transaction(options) { transaction in slot.put(try body(transaction)) })
     if let failure { throw failure }
     guard let result = slot.take() else { throw PostgresError(.misuse, message: "a body without result") }
@@ -94,8 +108,8 @@ public final class PostgresPool: Sendable {
   /// The server refuses writes here (25006), which is why a read may be sent again when its connection turns out to be
   /// gone, and why a cancelled one need not be waited for.
   ///
-  /// - Throws: `.statement`, `.timeout`, `.poolClosed`, `.cancelled`, `.connection`. A failing read does not touch
-  ///   those it was sent with.
+  /// - Throws: `.statement`, `.timeout`, `.poolClosed`, `.identityChanged`, `.cancelled`, `.connection`. A failing read does
+  ///   not touch those it was sent with.
   public func read(_ statement: SQL, settings: [SessionSetting] = []) async throws(PostgresError) -> [Row] {
     let slot = Slot<[Row]>()
     if let failure = await settle(.read(statement, settings, slot)) { throw Self.known(failure) }
@@ -110,7 +124,8 @@ public final class PostgresPool: Sendable {
     let (stream, continuation) = AsyncStream.makeStream(
       of: PostgresNotification.self, bufferingPolicy: .bufferingNewest(NotificationListener.buffer))
     do throws(PostgresError) {
-      let listener = try NotificationListener(configuration, channels: channels, logger: logger, continuation)
+      let listener = try NotificationListener(
+        configuration, channels: channels, queue: queue, watch: watch, logger: logger, continuation)
       continuation.onTermination = { _ in listener.stop() }
       listeners.withLock {
         $0.removeAll(where: \.isStopped)
@@ -122,6 +137,44 @@ public final class PostgresPool: Sendable {
       continuation.finish()
     }
     return stream
+  }
+
+  // MARK: Identity
+
+  /// The identity that every connection has to show: that of the first one, or what was accepted since. Nil before the
+  /// first connection, and in a pool that doesn't watch.
+  public var identity: DatabaseIdentity? { watch?.expected }
+
+  /// Another identity than the expected one, shown by a new connection; nil as long as none was.
+  ///
+  /// Once it is set the pool is halted: waiting and new work fails at once with `.identityChanged`, transactions that
+  /// run are rolled back instead of committed, and connections are closed. It stays halted, even if the next look
+  /// shows the expected database again, until `accept`. While it is halted this is the identity that was shown last.
+  public var identityChange: DatabaseIdentity? { watch?.changed }
+
+  /// Expects `identity` from now on and, if the pool was halted, takes work again. Every connection is replaced before
+  /// it is used again, and the new ones are held against `identity`: if the database has changed once more since it was
+  /// looked at, the pool halts again. Before `start` it says which database the first connection must show.
+  ///
+  /// Does nothing in a pool that doesn't watch, or isn't halted and expects `identity` already.
+  public func accept(_ identity: DatabaseIdentity) {
+    watch?.accept(identity)
+    for listener in listeners.withLock({ $0 }) { listener.look() }
+  }
+
+  /// Opens a connection of its own now, whatever the pool is doing, asks it for the identity, and closes it. Waits
+  /// `acquireTimeout`.
+  ///
+  /// - Returns: the identity shown, which is the expected one.
+  /// - Throws: `.identityChanged` when it is another, or the pool was halted already: `identityChange` then is what was
+  ///   shown. `.connection`; `.poolClosed` before `start` and after `shutdown`; `.misuse` in a pool that doesn't watch.
+  @discardableResult
+  public func recheckIdentity() async throws(PostgresError) -> DatabaseIdentity {
+    guard let watch else { throw PostgresError(.misuse, message: "the pool doesn't watch its database's identity") }
+    guard isStarted.withLock({ $0 }), !queue.hasClosed else { throw PostgresError(.poolClosed) }
+    let shown = try await DatabaseIdentity.probe(configuration).get()
+    _ = try watch.admit(shown)
+    return shown
   }
 
   private func settle(_ work: Ticket.Work, connectingWithin patience: Duration? = nil) async -> (any Error)? {

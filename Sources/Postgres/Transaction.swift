@@ -4,14 +4,17 @@
 /// transaction open. After a failed statement PostgreSQL refuses all others until the transaction (or the savepoint
 /// around it) ends: a body that swallows such an error still can't commit.
 public final class Transaction {
+  /// The rows of the statement that `PostgresPool.transaction` was given as `opening`; empty without one.
+  public let opening: [Row]
   private let connection: Connection
   private let isCancelled: () -> Bool
   private(set) var firstFailure: PostgresError?
   private var isOpen = true
   private var savepoints = 0
 
-  init(_ connection: Connection, isCancelled: @escaping () -> Bool) {
+  init(_ connection: Connection, opening: [Row] = [], isCancelled: @escaping () -> Bool) {
     self.connection = connection
+    self.opening = opening
     self.isCancelled = isCancelled
   }
 
@@ -84,7 +87,11 @@ public final class Transaction {
     segments.append([.execute(name: plan.name, binds: sql.binds)])
     let replies = connection.exchange(segments, until: isCancelled)
     if plan.isNew, replies.dropLast().joined().firstFailure != nil { connection.statements.forget(key) }
-    if let failure = replies.joined().firstFailure { throw note(failure) }
+    if let failure = replies.joined().firstFailure {
+      // A plan that is outdated would stay so: the next transaction prepares the statement again.
+      if failure.isOfConnection { connection.statements.forget(key) }
+      throw note(failure)
+    }
     guard case .done(let rows, let affected, _) = replies.last?.last else {
       throw note(PostgresError(.connection, message: "no reply"))
     }

@@ -6,12 +6,12 @@ import PostgresTesting
 /// Lends a started pool on `url` and shuts it down afterwards.
 func withPool<Result>(
   _ url: String, size: Int = 2, acquireTimeout: Duration = .seconds(20), statementTimeout: Duration = .seconds(10),
-  _ body: (PostgresPool) async throws -> Result
+  watchesIdentity: Bool = false, _ body: (PostgresPool) async throws -> Result
 ) async throws -> Result {
   let pool = PostgresPool(
     PoolConfiguration(
       url: url, role: "test", size: size, acquireTimeout: acquireTimeout, statementTimeout: statementTimeout,
-      applicationName: "postgres tests"),
+      applicationName: "postgres tests", watchesIdentity: watchesIdentity),
     logger: .silent)
   try await pool.start()
   do {

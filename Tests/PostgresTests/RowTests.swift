@@ -20,6 +20,7 @@ struct RowTests {
             \([] as [UInt8]) AS no_bytes, \(nil as [UInt8]?) AS null_bytes, \([id, id]) AS ids,
             \(["a", "", "ü,{}\"", "NULL"]) AS texts, \([1, -2] as [Int64]) AS numbers,
             \([[1, 0], []] as [[UInt8]]) AS blobs, \([] as [UUID]) AS no_ids, \("x" as String?) AS maybe,
+            ARRAY[1, -2] AS integers, '{}'::int4[] AS no_integers,
             7::int2 AS short, 'n'::name AS name, '{"a": 1}'::jsonb AS json
           """
         ).first)
@@ -38,6 +39,8 @@ struct RowTests {
     #expect(try row.decode("ids", as: [UUID].self) == [id, id])
     #expect(try row.decode("texts", as: [String].self) == ["a", "", "ü,{}\"", "NULL"])
     #expect(try row.decode("numbers", as: [Int64].self) == [1, -2])
+    #expect(try row.decode("integers", as: [Int32].self) == [1, -2])
+    #expect(try row.decode("no_integers", as: [Int32].self) == [])
     #expect(try row.decode("blobs", as: [[UInt8]].self) == [[1, 0], []])
     #expect(try row.decode("no_ids", as: [UUID].self) == [])
     #expect(try row.decode("maybe", as: String.self) == "x")
@@ -52,7 +55,10 @@ struct RowTests {
   @Test("NULL, a wrong type and a missing column are decoding errors that name the column")
   func wrong() async throws {
     let row = try await withDatabasePool { _, pool in
-      try #require(try await pool.read("SELECT NULL::text AS gone, 1::numeric AS exact, 3::int8 AS big").first)
+      try #require(
+        try await pool.read(
+          "SELECT NULL::text AS gone, 1::numeric AS exact, 3::int8 AS big, ARRAY[1, NULL] AS holes"
+        ).first)
     }
     for column in ["gone", "exact", "absent"] {
       let error = await failure { _ = try row.decode(column, as: String.self) }
@@ -60,6 +66,7 @@ struct RowTests {
       #expect(error?.column == column)
     }
     #expect(await failure { _ = try row.decode("big", as: Int32.self) }?.code == .decoding)
+    #expect(await failure { _ = try row.decode("holes", as: [Int32].self) }?.code == .decoding)
     #expect(await failure { _ = try row.decode("big", as: [UInt8].self) }?.code == .decoding)
     #expect(await failure { _ = try row.decode("big", as: UUID.self) }?.code == .decoding)
     #expect(await failure { _ = try row.decode("big", as: Bool.self) }?.code == .decoding)

@@ -113,7 +113,7 @@ struct PostgresErrorTests {
       (.poolClosed, "the connection pool is closed"), (.cancelled, "the statement was cancelled"),
       (.statement(sqlState: "23505"), "PostgreSQL refused the statement (23505)"),
       (.decoding, "a column can't be decoded"), (.commitUnknown, "the connection was lost during COMMIT"),
-      (.misuse, "the connection pool was used wrongly"),
+      (.identityChanged, "another database answers than before"), (.misuse, "the connection pool was used wrongly"),
     ] as [(PostgresError.Code, String)])
   func description(code: PostgresError.Code, text: String) {
     let error = PostgresError(

@@ -52,6 +52,20 @@ struct TransactionTests {
     }
   }
 
+  @Test("a statement whose plan is outdated fails once, and is prepared again for the next transaction")
+  func outdatedPlan() async throws {
+    try await withDatabasePool(size: 1, schema: schema) { database, pool in
+      let columns = { @Sendable (transaction: Transaction) throws in
+        try transaction.execute("INSERT INTO items VALUES (1, NULL, 'a') ON CONFLICT DO NOTHING")
+        return try transaction.query("SELECT * FROM items").first?.columns.count
+      }
+      #expect(try await pool.transaction(columns) == 3)
+      try await database.sql("ALTER TABLE items ADD COLUMN extra int")
+      #expect(await failure { try await pool.transaction(columns) }?.sqlState == "0A000")
+      #expect(try await pool.transaction(columns) == 4)
+    }
+  }
+
   @Test("a constraint that only fails at COMMIT is reported, and nothing stays")
   func deferred() async throws {
     try await withDatabasePool(schema: schema) { _, pool in

@@ -32,6 +32,8 @@ import Glibc
   /// Asked whenever the wake signal is raised: should the server stop the current statement?
   private var shouldCancel: () -> Bool = { false }
   var statements = StatementCache(capacity: 256)
+  /// Which database this is, when `init` was to ask.
+  private(set) var identity: DatabaseIdentity?
 
   // MARK: Opening and closing
 
@@ -40,10 +42,11 @@ import Glibc
   /// - Parameters:
   ///   - statementTimeout: nil leaves statements unlimited.
   ///   - deadline: when to give up connecting.
+  ///   - asksIdentity: whether `identity` is asked for, in the round trip that prepares the session.
   ///   - shouldStop: asked when `wake` is raised while connecting.
   init(
     url: String, applicationName: String, statementTimeout: Duration?, deadline: ContinuousClock.Instant,
-    wake: WakeSignal, shouldStop: () -> Bool = { false }
+    wake: WakeSignal, asksIdentity: Bool = false, shouldStop: () -> Bool = { false }
   ) throws(PostgresError) {
     // libpq reads the strings during the call; the copies are freed right after it.
     let words = [
@@ -72,7 +75,7 @@ import Glibc
     replyLimit = statementTimeout.map { $0 + .seconds(5) } ?? .seconds(86_400)
     unsafe lethe_silence_notices(handle)
     _ = unsafe PQsetnonblocking(handle, 1)
-    try prepareSession(statementTimeout)
+    try prepareSession(statementTimeout, asksIdentity: asksIdentity)
   }
 
   deinit {
@@ -91,16 +94,26 @@ import Glibc
   /// Whether the connection can be used for something else.
   var isIdle: Bool { unsafe !isBroken && PQtransactionStatus(handle) == PQTRANS_IDLE }
 
-  private func prepareSession(_ statementTimeout: Duration?) throws(PostgresError) {
+  private func prepareSession(_ statementTimeout: Duration?, asksIdentity: Bool) throws(PostgresError) {
     let milliseconds = statementTimeout.map { max(1, $0.milliseconds) }
     let settings: SQL = """
       SELECT set_config('statement_timeout', \(String(milliseconds ?? 0)), false), \
       set_config('idle_in_transaction_session_timeout', \(milliseconds == nil ? "0" : "60000"), false), \
       set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false)
       """
-    let reply = exchange(
-      [[.prepare(name: "", sql: settings), .execute(name: "", binds: settings.binds)]], until: { false })
-    if let failure = reply.joined().firstFailure { throw failure }
+    let statements = asksIdentity ? [settings, DatabaseIdentity.place, DatabaseIdentity.cluster] : [settings]
+    let replies = exchange(
+      statements.map { [.prepare(name: "", sql: $0), .execute(name: "", binds: $0.binds)] }, until: { false })
+    if let failure = replies.prefix(2).joined().firstFailure { throw failure }
+    // The cluster may be kept from this role; any other failure would make the same database look like another.
+    if let failure = replies.dropFirst(2).joined().firstFailure, !failure.isPermissionDenied { throw failure }
+    guard asksIdentity else { return }
+    guard case .done(let places, _, _) = replies[1].last, let place = places.first else {
+      throw PostgresError(.decoding, message: "no identity")
+    }
+    var cluster: Row?
+    if case .done(let rows, _, _) = replies[2].last { cluster = rows.first }
+    identity = try DatabaseIdentity(place: place, cluster: cluster)
   }
 
   // MARK: Exchanges

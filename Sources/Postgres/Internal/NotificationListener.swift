@@ -9,17 +9,21 @@ final class NotificationListener: Sendable {
 
   private let configuration: PoolConfiguration
   private let channels: [String]
+  private let queue: WorkQueue
+  private let watch: IdentityWatch?
   private let logger: Logger
   private let continuation: AsyncStream<PostgresNotification>.Continuation
   private let wake: WakeSignal
   private let stopped = Mutex(false)
 
   init(
-    _ configuration: PoolConfiguration, channels: [String], logger: Logger,
+    _ configuration: PoolConfiguration, channels: [String], queue: WorkQueue, watch: IdentityWatch?, logger: Logger,
     _ continuation: AsyncStream<PostgresNotification>.Continuation
   ) throws(PostgresError) {
     self.configuration = configuration
     self.channels = channels
+    self.queue = queue
+    self.watch = watch
     self.logger = logger
     self.continuation = continuation
     wake = try WakeSignal()
@@ -32,6 +36,9 @@ final class NotificationListener: Sendable {
     wake.raise()
   }
 
+  /// Makes the listener look whether its connection is outdated.
+  func look() { wake.raise() }
+
   func start() {
     let thread = Thread { [self] in
       var pause = 0.05
@@ -39,7 +46,8 @@ final class NotificationListener: Sendable {
         do throws(PostgresError) {
           try listen { pause = 0.05 }
         } catch {
-          if !isStopped { logger.warning("listener lost its connection: \(error)") }
+          // The watch has said so itself.
+          if !isStopped, error.code != .identityChanged { logger.warning("listener lost its connection: \(error)") }
         }
         guard !isStopped else { break }
         Thread.sleep(forTimeInterval: pause)
@@ -51,17 +59,19 @@ final class NotificationListener: Sendable {
     thread.start()
   }
 
-  /// Returns only by throwing, or when stopped.
+  /// Returns only by throwing, when stopped, or when the connection is outdated.
   private func listen(connected: () -> Void) throws(PostgresError) {
     let connection = try Connection(
       url: configuration.url, applicationName: configuration.applicationName + " listener",
       statementTimeout: configuration.statementTimeout, deadline: .now + configuration.acquireTimeout, wake: wake,
-      shouldStop: { self.isStopped })
+      asksIdentity: watch != nil, shouldStop: { self.isStopped })
+    var generation: UInt64 = 0
+    if let watch, let identity = connection.identity { generation = try watch.admit(identity) }
     let commands = channels.map { [Connection.Step.command("LISTEN \(Connection.quoted($0))")] }
     if let failure = connection.exchange(commands, until: { false }).joined().firstFailure { throw failure }
     connected()
     yield(.reconnected)
-    while !isStopped {
+    while !isStopped, generation == queue.generation {
       for heard in connection.takeNotifications() { yield(.message(channel: heard.channel, payload: heard.payload)) }
       if try !connection.waitForNotifications(.seconds(30)), !isStopped {
         // Half a minute of silence: ask, so that a peer that vanished without a word is noticed.

@@ -58,7 +58,7 @@ struct ReadBatch {
         connection.statements.forget(key)
       case .read(let ticket, let key, let slot):
         if let failure = replies.firstFailure {
-          if mayRepeat, Self.isWorthRepeating(failure), refused[key] == nil {
+          if mayRepeat, failure.isOfConnection, refused[key] == nil {
             again.append(ticket)
           } else {
             ticket.settle(refused[key] ?? failure)
@@ -73,9 +73,10 @@ struct ReadBatch {
     }
     return again.filter { !$0.isSettled }
   }
+}
 
-  /// 0A000: a cached plan's result type has changed. 26000: the statement is gone.
-  private static func isWorthRepeating(_ failure: PostgresError) -> Bool {
-    failure.code == .connection || failure.sqlState == "0A000" || failure.sqlState == "26000"
-  }
+extension PostgresError {
+  /// Whether another connection may do better: this one is gone, a cached plan's result type has changed (0A000), or a
+  /// prepared statement is gone (26000).
+  var isOfConnection: Bool { code == .connection || sqlState == "0A000" || sqlState == "26000" }
 }

@@ -101,6 +101,8 @@ final class Slot<Value: Sendable>: Sendable {
 /// How a transaction begins.
 struct TransactionOptions: Sendable {
   var settings: [SessionSetting]
+  /// A statement that travels with BEGIN, before the body runs.
+  var opening: SQL?
   var readOnly: Bool
   var isolation: IsolationLevel
 }

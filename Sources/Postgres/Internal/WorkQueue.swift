@@ -7,6 +7,8 @@ final class WorkQueue: @unchecked Sendable {
   enum Batch {
     case reads([Ticket])
     case transaction(Ticket)
+    /// The thread's connection is of an earlier generation: to be closed before anything else.
+    case outdated
   }
 
   /// How many reads one connection takes at once.
@@ -17,16 +19,23 @@ final class WorkQueue: @unchecked Sendable {
   private var transactions = Line()
   private var arrivals: UInt64 = 0
   private var isClosed = false
+  private var isHalted = false
+  private var currentGeneration: UInt64 = 0
   private var isSwept = false
   private var threads = 0
   private var farewells: [CheckedContinuation<Void, Never>] = []
 
-  /// Adds work, or settles it at once when the queue is closed.
+  /// Connections of an earlier generation must not be used any more.
+  var generation: UInt64 { condition.withLock { currentGeneration } }
+  var hasClosed: Bool { condition.withLock { isClosed } }
+
+  /// Adds work, or settles it at once when the queue is closed or halted.
   func add(_ ticket: Ticket) {
     condition.lock()
-    if isClosed {
+    if isClosed || isHalted {
+      let refusal = PostgresError(isClosed ? .poolClosed : .identityChanged)
       condition.unlock()
-      ticket.settle(PostgresError(.poolClosed))
+      ticket.settle(refusal)
       return
     }
     arrivals += 1
@@ -43,10 +52,13 @@ final class WorkQueue: @unchecked Sendable {
   }
 
   /// Blocks the calling thread until there is work, and returns nil once the queue is closed and empty.
-  func next() -> Batch? {
+  ///
+  /// - Parameter generation: that of the thread's connection, nil without one.
+  func next(holding generation: UInt64?) -> Batch? {
     condition.lock()
     defer { condition.unlock() }
     while true {
+      if let generation, generation != currentGeneration { return .outdated }
       if reads.head == nil, transactions.head == nil {
         if isClosed { return nil }
         condition.wait()
@@ -70,6 +82,26 @@ final class WorkQueue: @unchecked Sendable {
     condition.broadcast()
     condition.unlock()
     for ticket in waiting { ticket.settle(PostgresError(.poolClosed)) }
+  }
+
+  /// Settles what waits, refuses new work until `resume`, and makes all connections outdated.
+  func halt() {
+    condition.lock()
+    isHalted = true
+    currentGeneration += 1
+    let waiting = reads.removeAll() + transactions.removeAll()
+    condition.broadcast()
+    condition.unlock()
+    for ticket in waiting { ticket.settle(PostgresError(.identityChanged)) }
+  }
+
+  /// Takes work again, on connections opened from now on.
+  func resume() {
+    condition.withLock {
+      isHalted = false
+      currentGeneration += 1
+      condition.broadcast()
+    }
   }
 
   /// Counts a thread in; it counts itself out by `threadEnded`.

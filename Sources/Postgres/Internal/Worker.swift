@@ -3,27 +3,35 @@ import Logging
 
 /// One connection's thread: takes work from the queue, runs it, keeps the connection or replaces it.
 ///
-/// `@unchecked Sendable`: `connection` and `isFailing` are touched by the worker's own thread only, between `start` and
-/// the thread's end.
+/// `@unchecked Sendable`: `connection`, `generation` and `isFailing` are touched by the worker's own thread only,
+/// between `start` and the thread's end.
 final class Worker: @unchecked Sendable {
   private let configuration: PoolConfiguration
   private let queue: WorkQueue
+  private let watch: IdentityWatch?
   private let logger: Logger
   private let wake: WakeSignal
   private var connection: Connection?
+  /// That of `connection`.
+  private var generation: UInt64 = 0
   private var isFailing = false
 
-  init(_ configuration: PoolConfiguration, queue: WorkQueue, logger: Logger) throws(PostgresError) {
+  /// - Parameter watch: decides on every new connection; nil takes all.
+  init(
+    _ configuration: PoolConfiguration, queue: WorkQueue, watch: IdentityWatch?, logger: Logger
+  ) throws(PostgresError) {
     self.configuration = configuration
     self.queue = queue
+    self.watch = watch
     self.logger = logger
     wake = try WakeSignal()
   }
 
   func start(number: Int) {
     let thread = Thread { [self] in
-      while let batch = queue.next() {
+      while let batch = queue.next(holding: connection == nil ? nil : generation) {
         switch batch {
+        case .outdated: connection = nil
         case .reads(let tickets): run(reads: tickets.filter { $0.begin(wake: wake) })
         case .transaction(let ticket): if ticket.begin(wake: wake) { run(transaction: ticket) }
         }
@@ -44,14 +52,16 @@ final class Worker: @unchecked Sendable {
     do throws(PostgresError) {
       let new = try Connection(
         url: configuration.url, applicationName: configuration.applicationName,
-        statementTimeout: configuration.statementTimeout, deadline: deadline, wake: wake, shouldStop: shouldStop)
+        statementTimeout: configuration.statementTimeout, deadline: deadline, wake: wake,
+        asksIdentity: watch != nil, shouldStop: shouldStop)
+      if let watch, let identity = new.identity { generation = try watch.admit(identity) }
       connection = new
       if isFailing { logger.notice("connected again") }
       isFailing = false
       return (new, true)
     } catch {
       // Said once, not for every piece of work that fails meanwhile.
-      if error.code != .cancelled, !isFailing {
+      if error.code != .cancelled, error.code != .identityChanged, !isFailing {
         logger.warning("can't connect: \(error)")
         isFailing = true
       }
@@ -85,8 +95,8 @@ final class Worker: @unchecked Sendable {
   private func run(transaction ticket: Ticket) {
     guard case .transaction(let options, let body) = ticket.work else { return }
     do throws(PostgresError) {
-      let connection = try begin(options, ticket)
-      let transaction = Transaction(connection, isCancelled: { ticket.isCancelled })
+      let (connection, opening) = try begin(options, ticket)
+      let transaction = Transaction(connection, opening: opening, isCancelled: { ticket.isCancelled })
       defer { transaction.end() }
       do {
         try body(transaction)
@@ -103,6 +113,11 @@ final class Worker: @unchecked Sendable {
         rollBack(connection)
         throw transaction.firstFailure ?? PostgresError(.statement(sqlState: "25P02"))
       }
+      if generation != queue.generation {
+        // Meanwhile another database has taken this one's place: what was written here would be lost.
+        rollBack(connection)
+        throw PostgresError(.identityChanged)
+      }
       try commit(connection)
       ticket.settle(nil)
     } catch {
@@ -110,24 +125,43 @@ final class Worker: @unchecked Sendable {
     }
   }
 
-  private func begin(_ options: TransactionOptions, _ ticket: Ticket) throws(PostgresError) -> Connection {
+  /// BEGIN, settings and opening in one exchange, prepared in it where they are new to the connection.
+  private func begin(
+    _ options: TransactionOptions, _ ticket: Ticket
+  ) throws(PostgresError) -> (connection: Connection, opening: [Row]) {
     var text = "BEGIN ISOLATION LEVEL \(options.isolation.rawValue)"
     if options.readOnly { text += " READ ONLY" }
     while true {
       let (connection, isFresh) = try connected(deadline: ticket.connectDeadline) { ticket.isCancelled }
-      var prepare: [[Connection.Step]] = []
+      var segments: [[Connection.Step]] = []
+      var prepared: [(segment: Int, key: StatementCache.Key)] = []
       var steps: [Connection.Step] = [.command(text)]
-      if let sql = SQL.settings(options.settings) {
+      for sql in [SQL.settings(options.settings), options.opening].compactMap(\.self) {
         let plan = connection.statements.plan(sql.cacheKey)
-        if let evicted = plan.evicted { prepare.append([.command("DEALLOCATE \(evicted)")]) }
-        if plan.isNew { prepare.append([.prepare(name: plan.name, sql: sql)]) }
+        if let evicted = plan.evicted { segments.append([.command("DEALLOCATE \(evicted)")]) }
+        if plan.isNew {
+          prepared.append((segments.count, sql.cacheKey))
+          segments.append([.prepare(name: plan.name, sql: sql)])
+        }
         steps.append(.execute(name: plan.name, binds: sql.binds))
       }
-      let replies = connection.exchange(prepare + [steps], until: { ticket.isCancelled })
-      guard let failure = replies.joined().firstFailure else { return connection }
-      self.connection = nil
-      // The connection died while it was idle: nothing has begun, so another one may begin it.
-      if failure.code == .connection, !isFresh { continue }
+      let replies = connection.exchange(segments + [steps], until: { ticket.isCancelled })
+      for (segment, key) in prepared where replies[segment].firstFailure != nil { connection.statements.forget(key) }
+      guard let failure = replies.joined().firstFailure else {
+        guard connection.isInTransaction else {
+          self.connection = nil
+          throw PostgresError(.misuse, message: "the opening ended its own transaction")
+        }
+        guard options.opening != nil, case .done(let rows, _, _) = replies.last?.last else { return (connection, []) }
+        return (connection, rows)
+      }
+      if failure.isOfConnection, !isFresh {
+        // The connection died while it was idle, or its plan is outdated: nothing has happened, so another one may
+        // begin.
+        self.connection = nil
+        continue
+      }
+      rollBack(connection)
       throw ticket.isCancelled ? PostgresError(.cancelled) : failure
     }
   }
