@@ -1,7 +1,7 @@
 /// Why the vault refused.
 ///
-/// The description names a rule, and for a keyring its path. It never shows a key, a plaintext, an envelope or an
-/// identifier.
+/// The description names a rule, and for a file its path. It never shows a key, a passphrase, a plaintext, an envelope
+/// or an identifier.
 public struct VaultError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The rule that was broken.
   public enum Code: String, Sendable, Hashable, CaseIterable {
@@ -36,6 +36,22 @@ public struct VaultError: Error, Sendable, Hashable, CustomStringConvertible {
     case keyringForeign
     /// The file system refused; ``VaultError/systemError`` says how.
     case keyringIO
+    /// The file that is at the path now is another keyring than the one that was opened.
+    case keyringOther
+    /// The file that is at the path now is an older copy of the keyring than the one that was opened.
+    case keyringOlder
+    /// The keyring is sealed by a passphrase, and none was given.
+    case passphraseNeeded
+    /// A passphrase was given for a keyring that is not sealed by one.
+    case passphraseNotNeeded
+    /// The keyring does not open with the passphrase: it is another one, or the file is damaged.
+    case passphraseWrong
+    /// The passphrase's file can't be used; ``VaultError/systemError`` says how, if it was the file system.
+    case passphraseFile
+    /// An epoch can't be activated: it isn't the active one's successor, or another is still retiring.
+    case epochOrder
+    /// The active epoch's key can't be destroyed.
+    case epochActive
   }
 
   /// How a keyring file breaks its format (docs/keyring.md, "Rules").
@@ -60,15 +76,17 @@ public struct VaultError: Error, Sendable, Hashable, CustomStringConvertible {
     case twoActiveEpochs
     /// The retiring epoch does not come before the active one.
     case epochOrder
+    /// The cost of the passphrase is out of bounds.
+    case cost
   }
 
   /// The rule that was broken.
   public let code: Code
-  /// The keyring's path, for the errors that concern its file.
+  /// The path of the keyring, or of the passphrase, for the errors that concern its file.
   public let path: String?
   /// What is wrong inside the file, with ``Code/keyringMalformed``.
   public let fault: KeyringFault?
-  /// The `errno` of the failed system call, with ``Code/keyringIO``.
+  /// The `errno` of the failed system call, with ``Code/keyringIO`` and ``Code/passphraseFile``.
   public let systemError: Int32?
 
   /// Makes an error for `code`, with the place where it was noticed.
@@ -107,6 +125,15 @@ extension VaultError.Code {
     case .keyringMalformed: "the keyring is damaged"
     case .keyringForeign: "the file is not a keyring"
     case .keyringIO: "the file system refused the keyring"
+    case .keyringOther: "another keyring has taken the place of the one that was opened"
+    case .keyringOlder: "an older copy has taken the place of the keyring that was opened"
+    case .passphraseNeeded: "the keyring is sealed by a passphrase, and none was given"
+    case .passphraseNotNeeded: "a passphrase was given, but the keyring is not sealed by one"
+    case .passphraseWrong: "the passphrase is wrong, or the keyring is damaged"
+    case .passphraseFile:
+      "a passphrase is read from a regular file of 1 to 1,024 bytes, readable by its owner only (mode 0600)"
+    case .epochOrder: "an epoch follows the active one by one, when no other is retiring"
+    case .epochActive: "the active epoch's key cannot be destroyed"
     }
   }
 }
@@ -123,6 +150,7 @@ extension VaultError.KeyringFault {
     case .epochState: "an epoch is neither active nor retiring"
     case .noActiveEpoch: "no epoch is active"
     case .twoActiveEpochs: "two epochs are active"
+    case .cost: "the cost of its passphrase is out of bounds"
     case .epochOrder: "the retiring epoch must come before the active one"
     }
   }

@@ -41,6 +41,35 @@ struct CipherTests {
     #expect(result.3 == vector.plaintext.bytes)
   }
 
+  @Test("a published vector with any bit of its tag turned does not open", arguments: Vectors.all.published)
+  func publishedVectorWithOtherTag(_ vector: Vectors.Published) throws {
+    let suite = try #require(Suite(rawValue: vector.suite))
+    guard suite.isAvailable else { return }
+    var expanded = try GuardedBytes(count: suite.expandedBytes)
+    let opened = try expanded.withUnsafeMutableBytes { expanded in
+      let key = try #require(expanded.baseAddress)
+      vector.key.bytes.withUnsafeBytes { root in
+        if let root = root.baseAddress { suite.expand(root, into: key) }
+      }
+      return try (0..<Suite.tagBytes * 8).filter { bit in
+        var sealed = vector.sealed.bytes
+        sealed[sealed.count - Suite.tagBytes + bit / 8] ^= 1 << (bit % 8)
+        var output = [UInt8](repeating: 0, count: vector.plaintext.bytes.count)
+        return try sealed.withUnsafeBytes { sealed in
+          try vector.data.bytes.withUnsafeBytes { data in
+            try vector.nonce.bytes.withUnsafeBytes { nonce in
+              let nonce = try #require(nonce.baseAddress)
+              return output.withUnsafeMutableBytes {
+                suite.decrypt(sealed, associatedData: data, nonce: nonce, expandedKey: key, into: $0.baseAddress)
+              }
+            }
+          }
+        }
+      }
+    }
+    #expect(opened == [])
+  }
+
   @Test("a ciphertext shorter than its tag does not reach the cipher", arguments: Suite.allCases)
   func shorterThanTheTag(_ suite: Suite) throws {
     let short = [UInt8](repeating: 0, count: Suite.tagBytes - 1)
@@ -51,6 +80,13 @@ struct CipherTests {
       }
     }
     #expect(opened == false)
+  }
+
+  @Test("a suite has the name of a configuration, and no other")
+  func names() {
+    #expect(Suite.allCases.map(\.name) == ["aes-256-gcm", "xchacha20-poly1305"])
+    for suite in Suite.allCases { #expect(Suite(name: suite.name) == suite) }
+    for name in ["", "aes", "AES-256-GCM", "aes-256-gcm ", "chacha20-poly1305"] { #expect(Suite(name: name) == nil) }
   }
 
   @Test("XChaCha runs on every CPU, and the preferred suite on this one")

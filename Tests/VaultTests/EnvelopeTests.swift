@@ -70,9 +70,40 @@ struct EnvelopeTests {
   @Test("ids that trade places do not open an envelope", arguments: suites)
   func tradedPlaces(_ suite: Suite) throws {
     let envelope = try sealed(suite)
-    let other = FieldAddress(
-      tenant: address.tenant, subject: address.row, row: address.subject, field: address.field)
-    #expect(throws: VaultError(.notOpened)) { try key.open(envelope, at: other) }
+    let ids = [address.tenant, address.subject, address.row]
+    for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+      let other = FieldAddress(
+        tenant: ids[order[0]], subject: ids[order[1]], row: ids[order[2]], field: address.field)
+      #expect(throws: VaultError(.notOpened)) { try key.open(envelope, at: other) }
+    }
+    let swapped = FieldAddress(
+      tenant: address.tenant, subject: address.subject, row: address.row, field: address.field.byteSwapped)
+    #expect(throws: VaultError(.notOpened)) { try key.open(envelope, at: swapped) }
+  }
+
+  @Test("an envelope does not open at an address with any bit turned", arguments: suites)
+  func turnedAddress(_ suite: Suite) throws {
+    let envelope = try sealed(suite)
+    for bit in 0..<128 {
+      for part in 0..<3 {
+        let other = FieldAddress(
+          tenant: part == 0 ? turned(address.tenant, bit) : address.tenant,
+          subject: part == 1 ? turned(address.subject, bit) : address.subject,
+          row: part == 2 ? turned(address.row, bit) : address.row, field: address.field)
+        #expect(throws: VaultError(.notOpened)) { try key.open(envelope, at: other) }
+      }
+    }
+    for bit in 0..<16 {
+      let other = FieldAddress(
+        tenant: address.tenant, subject: address.subject, row: address.row, field: address.field ^ (1 << bit))
+      #expect(throws: VaultError(.notOpened)) { try key.open(envelope, at: other) }
+    }
+  }
+
+  private func turned(_ id: UUID, _ bit: Int) -> UUID {
+    var bytes = id.uuid
+    withUnsafeMutableBytes(of: &bytes) { $0[bit / 8] ^= 1 << (bit % 8) }
+    return UUID(uuid: bytes)
   }
 
   @Test("another key does not open an envelope", arguments: suites)

@@ -195,7 +195,7 @@ struct KeyringFileTests {
   @Test(
     "each fault inside the file has its own name",
     arguments: [
-      Damage(fault: .version, changes: [15: UInt8(ascii: "2")]),
+      Damage(fault: .version, changes: [15: UInt8(ascii: "3")]),
       Damage(fault: .epochCount, changes: [32: 0]),
       Damage(fault: .epochCount, changes: [32: 3]),
       Damage(fault: .length, changes: [32: 1]),

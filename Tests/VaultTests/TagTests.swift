@@ -63,6 +63,35 @@ struct TagTests {
     #expect(try key.tag(#require(TagKind(rawValue: "ab")), "c") != key.tag(#require(TagKind(rawValue: "a")), "bc"))
   }
 
+  @Test("a tag under a data key is that of the specification", arguments: Vectors.all.keyTags)
+  func keyTag(_ vector: Vectors.Tag) throws {
+    let subkey = inputs.root.bytes.withUnsafeBytes { root in
+      derived { output in
+        if let root = root.baseAddress { KeyDerivation.subkey(2, for: .index, of: root, into: output) }
+      }
+    }
+    #expect(subkey == Vectors.all.keyTagSubkey.bytes)
+    let key = try DataKey(copying: inputs.root.bytes)
+    #expect(try key.tag(#require(TagKind(rawValue: vector.kind)), vector.value) == vector.tag.bytes)
+  }
+
+  @Test("a tag under a data key stays the same when the key is wrapped by another epoch, and is no other key's")
+  func keyTagAcrossEpochs() throws {
+    let owner = KeyOwner(kind: .expiring, tenant: inputs.tenant, id: inputs.row)
+    let other = try FileKeyring(
+      KeyringContents(installation: inputs.installation, keys: [EpochKey(inputs.epoch, root: inputs.epochRoot.bytes)]),
+      path: "in memory")
+    let key = try keyring.newKey(for: owner).key
+    let again = try other.unwrap(keyring.wrap(key, for: owner), for: owner)
+    let tag = try key.tag(.idempotency, "anna")
+    #expect(try again.tag(.idempotency, "anna") == tag)
+    let others = try [
+      key.tag(.idempotency, "anne"), key.tag(.email, "anna"), DataKey.random().tag(.idempotency, "anna"),
+      keyring.indexKey(epoch: epoch, tenant: inputs.tenant, tenantSecret: key).tag(.idempotency, "anna"),
+    ]
+    #expect(Set(others + [tag]).count == 5)
+  }
+
   @Test("an epoch that is gone gives no index key")
   func unknownEpoch() {
     #expect(throws: VaultError(.unknownEpoch)) {

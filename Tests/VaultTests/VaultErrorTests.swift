@@ -46,16 +46,24 @@ struct DocumentTests {
     expected += vectors.envelopes.flatMap { [$0.subkey, $0.nonce, $0.data, $0.envelope] }
     expected += [vectors.wrappings[0].data, vectors.wrappings[0].blob]
     expected += [vectors.indexKey.epochSubkey, vectors.indexKey.tenantSubkey, vectors.indexKey.key]
-    expected += vectors.tags.filter { !$0.value.isEmpty }.map(\.tag)
+    expected += (vectors.tags + vectors.keyTags).filter { !$0.value.isEmpty }.map(\.tag)
+    expected += [vectors.keyTagSubkey]
     for hex in expected { #expect(document.contains(hex.text)) }
   }
 
   @Test("docs/keyring.md shows the vector and names every fault")
   func keyring() throws {
     let document = try text(of: "keyring.md")
-    #expect(document.contains(Vectors.all.keyrings[0].file.text))
+    let seal = Vectors.all.seal
+    for hex in [Vectors.all.keyrings[0].file, seal.salt, seal.key, seal.nonce, seal.files[0]] {
+      #expect(document.contains(hex.text))
+    }
+    #expect(document.contains(seal.passphrase))
     for fault in VaultError.KeyringFault.allCases { #expect(document.contains("`\(fault.rawValue)`")) }
-    for code in VaultError.Code.allCases where code.rawValue.hasPrefix("keyring") && code != .keyringExists {
+    let elsewhere: [VaultError.Code] = [
+      .notOpened, .unknownEpoch, .suiteUnavailable, .commitmentMismatch, .keyLength, .library, .memory,
+    ]
+    for code in VaultError.Code.allCases where !elsewhere.contains(code) {
       #expect(document.contains("`\(code.rawValue)`"))
     }
   }

@@ -44,6 +44,13 @@ struct Vectors: Decodable {
     let file: Hex
   }
 
+  struct Seal: Decodable, Sendable {
+    let passphrase: String
+    let salt, key, nonce: Hex
+    let operations, memoryKiB: UInt32
+    let files: [Hex]
+  }
+
   let published: [Published]
   let inputs: Inputs
   let commitment: Hex
@@ -51,7 +58,10 @@ struct Vectors: Decodable {
   let wrappings: [Wrapping]
   let indexKey: Index
   let tags: [Tag]
+  let keyTagSubkey: Hex
+  let keyTags: [Tag]
   let keyrings: [KeyringFile]
+  let seal: Seal
 
   static let all: Vectors = {
     let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Vectors/vectors.json")

@@ -130,6 +130,53 @@ struct WrappingTests {
     #expect(throws: VaultError(.notOpened)) { try during.unwrap(relabelled, for: owner) }
   }
 
+  @Test("rewrapping does what unwrapping and wrapping do, and leaves nothing in memory")
+  func rewrap() throws {
+    let witness = Witness()
+    let slab = try GuardedSlab(slots: 2, of: SealingKey.memoryBytes, onRelease: { witness.see($0) })
+    let (six, seven) = try (EpochKey(6, root: inputs.retiringRoot.bytes), EpochKey(7, root: inputs.epochRoot.bytes))
+    let wrapped = try six.wrap(DataKey(copying: inputs.root.bytes), for: owner)
+    let moved = try six.rewrap(wrapped, for: owner, under: seven, in: slab)
+    #expect(moved.epoch == EpochNumber(rawValue: 7))
+    #expect(moved.commitment == wrapped.commitment)
+    #expect(moved.blob.count == 74)
+    #expect(moved.blob != wrapped.blob)
+    #expect(slab.used == 0)
+    #expect(witness.releases.map { $0.allSatisfy { $0 == 0 } } == [true])
+    let envelope = try seven.unwrap(moved, for: owner).seal([5], at: .vector)
+    #expect(try DataKey(copying: inputs.root.bytes).open(envelope, at: .vector) == [5])
+  }
+
+  @Test("rewrapping refuses what unwrapping refuses")
+  func rewrapRefusals() throws {
+    let during = try keyring([
+      EpochKey(6, .retiring, root: inputs.retiringRoot.bytes), EpochKey(7, root: inputs.epochRoot.bytes),
+    ])
+    let wrapped = try keyring([EpochKey(6, root: inputs.retiringRoot.bytes)]).newKey(for: owner).wrapped
+    #expect(try during.rewrap(wrapped, for: owner).epoch == EpochNumber(rawValue: 7))
+    #expect(try during.rewrap(during.rewrap(wrapped, for: owner), for: owner).commitment == wrapped.commitment)
+    let other = KeyOwner(kind: .hold, tenant: owner.tenant, id: owner.id)
+    #expect(throws: VaultError(.notOpened)) { try during.rewrap(wrapped, for: other) }
+    let cut = WrappedKey(epoch: wrapped.epoch, blob: wrapped.blob.dropLast(), commitment: wrapped.commitment)
+    #expect(throws: VaultError(.notOpened)) { try during.rewrap(cut, for: owner) }
+    let unnamed = WrappedKey(epoch: wrapped.epoch, blob: wrapped.blob, commitment: inputs.root.bytes)
+    #expect(throws: VaultError(.commitmentMismatch)) { try during.rewrap(unnamed, for: owner) }
+    let gone = WrappedKey(
+      epoch: EpochNumber(rawValue: 5), blob: wrapped.blob, commitment: wrapped.commitment)
+    #expect(throws: VaultError(.unknownEpoch)) { try during.rewrap(gone, for: owner) }
+  }
+
+  @Test("more keys can be in use than have a place ready")
+  func manyKeys() throws {
+    let ring = try keyring([EpochKey(7, root: inputs.epochRoot.bytes)])
+    let keys = try (0..<FileKeyring.workingKeys + 50).map { _ in try ring.newKey(for: owner) }
+    #expect(Set(keys.map(\.key.commitment)).count == FileKeyring.workingKeys + 50)
+    for (key, wrapped) in keys.suffix(60) {
+      let envelope = try key.seal([1], at: .vector)
+      #expect(try ring.unwrap(wrapped, for: owner).open(envelope, at: .vector) == [1])
+    }
+  }
+
   private func keyring(_ keys: [EpochKey]) throws -> FileKeyring {
     try FileKeyring(KeyringContents(installation: inputs.installation, keys: keys), path: "in memory")
   }

@@ -3,52 +3,60 @@ import Foundation
 /// What a sealed value is bound to: parts, each after its length in two bytes, big-endian. Built on the stack.
 struct AssociatedData {
   /// The longest that is ever built, a field's, takes 77 bytes.
+  private static let room = 80
+
   private var bytes = InlineArray<80, UInt8>(repeating: 0)
   private var count = 0
 
-  /// Begins with the name of what is sealed, so that no two kinds of value are bound alike.
+  /// Begins with the name of what is sealed, so that no two kinds of value are bound alike. At most 30 bytes.
+  @inline(__always)
   init(domain: StaticString) {
-    // The buffer is a constant of the program.
-    domain.withUTF8Buffer { name in
-      append(length: name.count)
-      for index in name.indices { unsafe append(name[index]) }
+    let length = domain.utf8CodeUnitCount
+    store(UInt16(truncatingIfNeeded: length).bigEndian)
+    precondition(count + length <= Self.room)
+    var span = bytes.mutableSpan
+    let count = count
+    // The name is a constant of the program, and its end was compared with the room's.
+    unsafe span.withUnsafeMutableBytes { room in
+      if let start = room.baseAddress { unsafe (start + count).copyMemory(from: domain.utf8Start, byteCount: length) }
     }
+    self.count += length
   }
 
+  @inline(__always)
   mutating func append(part: UUID) {
-    append(length: 16)
+    store(UInt16(16).bigEndian)
     // The tuple is the sixteen bytes of the id in their written order.
-    unsafe Swift.withUnsafeBytes(of: part.uuid) { id in
-      for index in id.indices { unsafe append(id[index]) }
-    }
+    store(part.uuid)
   }
 
-  mutating func append<Number: FixedWidthInteger>(part: Number) {
-    append(length: Number.bitWidth / 8)
-    append(bigEndian: part)
+  @inline(__always)
+  mutating func append<Number: FixedWidthInteger & BitwiseCopyable>(part: Number) {
+    store(UInt16(truncatingIfNeeded: MemoryLayout<Number>.size).bigEndian)
+    store(part.bigEndian)
   }
 
   /// Lends the bytes.
+  @inline(__always)
   borrowing func withUnsafeBytes<R: ~Copyable, E: Error>(
     _ body: (UnsafeRawBufferPointer) throws(E) -> R
   ) throws(E) -> R {
     let count = count
     // The span covers this value's own bytes, of which the first `count` are filled.
     return try unsafe bytes.span.withUnsafeBytes { (all: UnsafeRawBufferPointer) throws(E) -> R in
-      try unsafe body(UnsafeRawBufferPointer(rebasing: all[..<count]))
+      try unsafe body(UnsafeRawBufferPointer(start: all.baseAddress, count: count))
     }
   }
 
-  private mutating func append(length: Int) { append(bigEndian: UInt16(length)) }
-
-  private mutating func append<Number: FixedWidthInteger>(bigEndian number: Number) {
-    for shift in stride(from: Number.bitWidth - 8, through: 0, by: -8) {
-      append(UInt8(truncatingIfNeeded: number >> shift))
-    }
-  }
-
-  private mutating func append(_ byte: UInt8) {
-    bytes[count] = byte
-    count += 1
+  /// Appends a value's bytes as they are in memory, in one store.
+  @inline(__always)
+  private mutating func store<Value: BitwiseCopyable>(_ value: Value) {
+    let size = MemoryLayout<Value>.size
+    precondition(count + size <= Self.room)
+    var span = bytes.mutableSpan
+    let count = count
+    // Inside the room, as was just checked.
+    unsafe span.withUnsafeMutableBytes { unsafe $0.storeBytes(of: value, toByteOffset: count, as: Value.self) }
+    self.count += size
   }
 }

@@ -10,20 +10,31 @@ public final class DataKey: Sendable, CustomStringConvertible, CustomReflectable
 
   let key: SealingKey
 
-  /// Has `fill` write the 32 bytes. `onRelease` is for tests.
+  /// Where memory for a moment comes from.
+  private let slab: GuardedSlab?
+
+  /// Has `fill` write the 32 bytes. The memory is a slot of `slab`, if there is one. `onRelease` is for tests.
   init(
-    onRelease: (@Sendable (UnsafeRawBufferPointer) -> Void)? = nil,
+    in slab: GuardedSlab? = nil, onRelease: (@Sendable (UnsafeRawBufferPointer) -> Void)? = nil,
     fill: (UnsafeMutableRawBufferPointer) throws(VaultError) -> Void
   ) throws(VaultError) {
-    key = try unsafe SealingKey(.field, onRelease: onRelease, fill: fill)
+    key = try unsafe SealingKey(.field, in: slab, onRelease: onRelease, fill: fill)
+    self.slab = slab
     // The root is lent for the time of the call.
     commitment = unsafe key.withRoot { root in unsafe KeyDerivation.commitment(to: root) }
   }
 
+  /// Takes a key whose commitment is known.
+  init(_ key: consuming SealingKey, commitment: [UInt8], slab: GuardedSlab?) {
+    self.key = key
+    self.commitment = commitment
+    self.slab = slab
+  }
+
   /// A key from the system's random generator.
-  static func random() throws(VaultError) -> DataKey {
+  static func random(in slab: GuardedSlab? = nil) throws(VaultError) -> DataKey {
     // The buffer is the key's place in guarded memory, for the time of the call.
-    try unsafe DataKey { (root: UnsafeMutableRawBufferPointer) throws(VaultError) in
+    try unsafe DataKey(in: slab) { (root: UnsafeMutableRawBufferPointer) throws(VaultError) in
       if let start = root.baseAddress { unsafe randombytes_buf(start, root.count) }
     }
   }
@@ -56,6 +67,20 @@ public final class DataKey: Sendable, CustomStringConvertible, CustomReflectable
     // The span covers the array for the time of the call.
     try unsafe envelope.span.withUnsafeBytes { (envelope: UnsafeRawBufferPointer) throws(VaultError) in
       try unsafe key.open(envelope, associatedData: address.associatedData)
+    }
+  }
+
+  /// The 32-byte tag of a value under this key alone: made like ``IndexKey/tag(_:_:)``, but with a subkey of this key,
+  /// so that no epoch's end changes it. For what this key's own life bounds, such as fingerprints of requests.
+  ///
+  /// Throws ``VaultError/Code/memory`` when no guarded memory is left for the subkey.
+  public func tag(_ kind: TagKind, _ value: String) throws(VaultError) -> [UInt8] {
+    let subkey = try WorkingMemory(count: Suite.keyBytes, in: slab)
+    // The subkey's memory has 32 bytes and lives until the end of this call; the root is lent for its time.
+    return unsafe key.withRoot { root in
+      guard let root = root.baseAddress else { return [] }
+      unsafe KeyDerivation.subkey(2, for: .index, of: root, into: subkey.start)
+      return unsafe TagDerivation.tag(kind, value, key: subkey.start)
     }
   }
 

@@ -10,7 +10,7 @@ enum KeyDerivation {
     case field = "LetheFld"
     /// Wrapping keys; numbered by suite.
     case wrapping = "LetheWrp"
-    /// Index keys; number 1.
+    /// 1 for index keys, 2 for the tags of a data key.
     case index = "LetheIdx"
   }
 

@@ -7,6 +7,23 @@ public enum Suite: UInt8, Sendable, CaseIterable {
   /// XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) with 24 random bytes of nonce. Runs everywhere.
   case xchacha20poly1305 = 2
 
+  /// The suite's name in a configuration: `aes-256-gcm` or `xchacha20-poly1305`.
+  public var name: String {
+    switch self {
+    case .aes256gcm: "aes-256-gcm"
+    case .xchacha20poly1305: "xchacha20-poly1305"
+    }
+  }
+
+  /// The suite of that ``name``; nil when there is none. Capitals count.
+  public init?(name: String) {
+    switch name {
+    case "aes-256-gcm": self = .aes256gcm
+    case "xchacha20-poly1305": self = .xchacha20poly1305
+    default: return nil
+    }
+  }
+
   /// Whether this CPU can run the suite.
   public var isAvailable: Bool {
     switch self {

@@ -21,6 +21,27 @@ final class EpochKey: Sendable {
     }
   }
 
+  /// The same key, retiring.
+  convenience init(retiring other: EpochKey) throws(VaultError) {
+    let description = EpochDescription(
+      number: other.description.number, state: .retiring, createdAt: other.description.createdAt)
+    // Both sides have 32 bytes, in guarded memory.
+    try unsafe self.init(description) { (root: UnsafeMutableRawBufferPointer) throws(VaultError) in
+      unsafe other.withRoot { unsafe root.copyMemory(from: $0) }
+    }
+  }
+
+  /// Whether both have the same 32 bytes, in constant time.
+  func hasSameRoot(as other: EpochKey) -> Bool {
+    // Both roots have the length that is compared, and are lent for the time of the call.
+    unsafe key.withRoot { mine in
+      unsafe other.withRoot { theirs in
+        guard let mine = mine.baseAddress, let theirs = theirs.baseAddress else { return false }
+        return unsafe sodium_memcmp(mine, theirs, SealingKey.rootBytes) == 0
+      }
+    }
+  }
+
   /// Lends the key's 32 bytes to what writes the keyring file.
   func withRoot<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
     // The root is lent for the time of the call.
@@ -39,19 +60,47 @@ final class EpochKey: Sendable {
     return WrappedKey(epoch: description.number, blob: blob, commitment: dataKey.commitment)
   }
 
-  func unwrap(_ wrapped: WrappedKey, for owner: KeyOwner) throws(VaultError) -> DataKey {
+  func unwrap(
+    _ wrapped: WrappedKey, for owner: KeyOwner, in slab: GuardedSlab? = nil
+  ) throws(VaultError) -> DataKey {
     // The ciphertext opens into the guarded memory of the new key, nowhere else.
-    let dataKey = try unsafe DataKey { (root: UnsafeMutableRawBufferPointer) throws(VaultError) in
-      try unsafe wrapped.blob.span.withUnsafeBytes { (blob: UnsafeRawBufferPointer) throws(VaultError) in
-        try unsafe key.open(
-          blob, associatedData: { owner.associatedData(description.number, $0) }, into: root)
-      }
+    let dataKey = try unsafe DataKey(in: slab) { (root: UnsafeMutableRawBufferPointer) throws(VaultError) in
+      try unsafe open(wrapped.blob, for: owner, into: root)
     }
-    // Both arrays have as many bytes as are compared.
-    guard wrapped.commitment.count == dataKey.commitment.count,
-      unsafe sodium_memcmp(wrapped.commitment, dataKey.commitment, dataKey.commitment.count) == 0
-    else { throw VaultError(.commitmentMismatch) }
+    guard Self.isCommitment(wrapped.commitment, dataKey.commitment) else { throw VaultError(.commitmentMismatch) }
     return dataKey
+  }
+
+  /// Unwraps into a slot for a moment, checks the commitment, and wraps under another epoch's key.
+  func rewrap(
+    _ wrapped: WrappedKey, for owner: KeyOwner, under other: EpochKey, in slab: GuardedSlab
+  ) throws(VaultError) -> WrappedKey {
+    let memory = try WorkingMemory(count: SealingKey.rootBytes, in: slab)
+    // The memory has 32 bytes at least and lives until the end of this call.
+    let root = unsafe UnsafeMutableRawBufferPointer(start: memory.start, count: SealingKey.rootBytes)
+    try unsafe open(wrapped.blob, for: owner, into: root)
+    let commitment = unsafe KeyDerivation.commitment(to: UnsafeRawBufferPointer(root))
+    guard Self.isCommitment(wrapped.commitment, commitment) else { throw VaultError(.commitmentMismatch) }
+    let suite = Suite.xchacha20poly1305
+    let number = other.description.number
+    let blob = try unsafe other.key.seal(
+      UnsafeRawBufferPointer(root), suite: suite, associatedData: owner.associatedData(number, suite))
+    return WrappedKey(epoch: number, blob: blob, commitment: wrapped.commitment)
+  }
+
+  @unsafe private func open(
+    _ blob: [UInt8], for owner: KeyOwner, into root: UnsafeMutableRawBufferPointer
+  ) throws(VaultError) {
+    // The span covers the array for the time of the call.
+    try unsafe blob.span.withUnsafeBytes { (blob: UnsafeRawBufferPointer) throws(VaultError) in
+      try unsafe key.open(blob, associatedData: { owner.associatedData(description.number, $0) }, into: root)
+    }
+  }
+
+  /// Compares in constant time.
+  private static func isCommitment(_ stored: [UInt8], _ computed: [UInt8]) -> Bool {
+    // Both arrays have as many bytes as are compared.
+    unsafe stored.count == computed.count && sodium_memcmp(stored, computed, computed.count) == 0
   }
 
   /// BLAKE2b, keyed by a subkey of the epoch's key, of tenant, epoch number and a subkey of the tenant's secret

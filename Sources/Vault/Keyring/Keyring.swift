@@ -29,4 +29,24 @@ public protocol Keyring: Sendable {
   ///
   /// Throws ``VaultError/Code/unknownEpoch``.
   func indexKey(epoch: EpochNumber, tenant: UUID, tenantSecret: DataKey) throws(VaultError) -> IndexKey
+
+  /// Opens a wrapped key, compares it with its commitment, and wraps it under the active epoch, as `unwrap` and `wrap`
+  /// do, but in microseconds: for a rotation's millions. Throws what `unwrap` throws.
+  func rewrap(_ wrapped: WrappedKey, for owner: KeyOwner) throws(VaultError) -> WrappedKey
+
+  /// Reads the stored keyring again, so that what other processes did is seen here; true when its epochs changed. When
+  /// it throws, because the keyring can't be read or is broken, what was held stays as it is.
+  func refresh() throws(VaultError) -> Bool
+
+  /// Makes `number` the active epoch, with a new random key, durably: once this returns, a crash does not undo it. The
+  /// epoch that was active is retiring from then on, and still held. Does nothing when `number` is active.
+  ///
+  /// Throws ``VaultError/Code/epochOrder`` unless `number` follows the active epoch and no other is retiring.
+  func activate(_ number: EpochNumber) throws(VaultError)
+
+  /// Destroys the key of the retiring epoch, durably. What is still wrapped under it can never be opened again, so the
+  /// caller makes sure first that nothing is. Does nothing when `number` is not held.
+  ///
+  /// Throws ``VaultError/Code/epochActive`` for the active epoch.
+  func destroy(_ number: EpochNumber) throws(VaultError)
 }

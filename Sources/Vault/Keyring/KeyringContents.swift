@@ -2,7 +2,7 @@ import CSodium
 import Foundation
 
 /// What a keyring file says, and its bytes (docs/keyring.md, "Layout"). The bytes are only ever in guarded memory.
-struct KeyringContents {
+struct KeyringContents: Sendable {
   let installation: UUID
   /// Earliest first.
   let keys: [EpochKey]

@@ -1,7 +1,7 @@
 """Makes vectors.json: every byte format of the vault, computed without the vault.
 
-BLAKE2b and HMAC come from Python's own library, AES-GCM and ChaCha20-Poly1305 from the package `cryptography`
-(Debian: python3-cryptography), HChaCha20 from the lines below. Nothing is random, so a second run writes the same
+BLAKE2b and HMAC come from Python's own library, AES-GCM, ChaCha20-Poly1305 and Argon2id from the package `cryptography`
+(44 or later, for Argon2id), HChaCha20 from the lines below. Nothing is random, so a second run writes the same
 file. The tests read the file; this script is needed only when a format changes.
 
     python3 Tests/VaultTests/Vectors/make_vectors.py
@@ -15,6 +15,7 @@ import struct
 import uuid
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 AES, XCHACHA = 1, 2
 
@@ -36,6 +37,9 @@ FIELD = 0x0102
 EPOCH = 7
 NONCE = {AES: counting(0xA0, 12), XCHACHA: counting(0xB0, 24)}
 PLAINTEXT = "Zoë Müller".encode()
+PASSPHRASE = "Vergissmeinnicht, blau"
+SALT = counting(0x20, 16)
+OPERATIONS, MEMORY = 2, 64
 
 
 def blake2b(data, person, key=b"", salt=b""):
@@ -96,9 +100,9 @@ def index_key():
     return blake2b(data, b"lethe/index/v1", key=subkey(EPOCH_ROOT, 1, b"LetheIdx"))
 
 
-def tag(kind, value):
+def tag(key, kind, value):
     message = b"lethe/tag/v1" + part(kind.encode()) + value.encode()
-    return hmac.new(index_key(), message, hashlib.sha256).digest()
+    return hmac.new(key, message, hashlib.sha256).digest()
 
 
 def keyring(epochs):
@@ -106,6 +110,16 @@ def keyring(epochs):
     for number, state, created, key in epochs:
         body += struct.pack(">i", number) + bytes([state, 0, 0, 0]) + struct.pack(">q", created) + key
     return body + blake2b(body, b"lethe/keyring/v1")
+
+
+def passphrase_key():
+    return Argon2id(salt=SALT, length=32, iterations=OPERATIONS, lanes=1, memory_cost=MEMORY).derive(PASSPHRASE.encode())
+
+
+def sealed_keyring(epochs):
+    nonce = NONCE[XCHACHA]
+    header = b"lethe/keyring/v2" + SALT + struct.pack(">II", OPERATIONS, MEMORY) + nonce
+    return header + encrypt(XCHACHA, passphrase_key(), nonce, keyring(epochs), header)
 
 
 # McGrew and Viega, "The Galois/Counter Mode of Operation", test cases 13 to 16; draft-irtf-cfrg-xchacha-03, A.3.1.
@@ -150,6 +164,9 @@ PUBLISHED = [
               "50515253c0c1c2c3c4c5c6c7", LADIES.hex(), XCHACHA_SEALED, "c0875924c1c7987947deafd8780acf49"),
 ]
 
+ONE_EPOCH = [(EPOCH, 1, 1_700_000_000, EPOCH_ROOT)]
+TWO_EPOCHS = [(EPOCH - 1, 2, 1_697_408_000, RETIRING_ROOT)] + ONE_EPOCH
+
 VECTORS = {
     "published": PUBLISHED,
     "inputs": {
@@ -177,17 +194,26 @@ VECTORS = {
         "tenantSubkey": subkey(TENANT_ROOT, 1, b"LetheIdx").hex(), "key": index_key().hex(),
     },
     "tags": [
-        {"kind": kind, "value": value, "tag": tag(kind, value).hex()}
+        {"kind": kind, "value": value, "tag": tag(index_key(), kind, value).hex()}
         for kind, value in (
             ("email", "zoë.müller@example.org"), ("phone", "+4915112345678"),
             ("identity", "https://id.example.org\nabc-123"), ("actor", "anna"), ("idempotency", "anna"),
             ("email", ""))
     ],
-    "keyrings": [
-        {"epochs": [EPOCH], "file": keyring([(EPOCH, 1, 1_700_000_000, EPOCH_ROOT)]).hex()},
-        {"epochs": [EPOCH - 1, EPOCH], "file": keyring(
-            [(EPOCH - 1, 2, 1_697_408_000, RETIRING_ROOT), (EPOCH, 1, 1_700_000_000, EPOCH_ROOT)]).hex()},
+    "keyTagSubkey": subkey(ROOT, 2, b"LetheIdx").hex(),
+    "keyTags": [
+        {"kind": kind, "value": value, "tag": tag(subkey(ROOT, 2, b"LetheIdx"), kind, value).hex()}
+        for kind, value in (("idempotency", "anna"), ("email", "zoë.müller@example.org"), ("idempotency", ""))
     ],
+    "keyrings": [
+        {"epochs": [EPOCH], "file": keyring(ONE_EPOCH).hex()},
+        {"epochs": [EPOCH - 1, EPOCH], "file": keyring(TWO_EPOCHS).hex()},
+    ],
+    "seal": {
+        "passphrase": PASSPHRASE, "salt": SALT.hex(), "operations": OPERATIONS, "memoryKiB": MEMORY,
+        "key": passphrase_key().hex(), "nonce": NONCE[XCHACHA].hex(),
+        "files": [sealed_keyring(ONE_EPOCH).hex(), sealed_keyring(TWO_EPOCHS).hex()],
+    },
 }
 
 target = pathlib.Path(__file__).with_name("vectors.json")
