@@ -57,6 +57,15 @@ extension AuditAction {
   /// The subject's key is destroyed; the code `key_commitment` names it.
   public static let erasureCompleted = AuditAction(rawValue: "erasure.completed")
 
+  /// Fields were put under a hold: they will outlive the subject's erasure.
+  public static let holdPlaced = AuditAction(rawValue: "hold.placed")
+  /// At the subject's erasure, what a hold keeps was sealed under the hold's own key.
+  public static let holdSealed = AuditAction(rawValue: "hold.sealed")
+  /// What a hold keeps was opened.
+  public static let holdOpened = AuditAction(rawValue: "hold.opened")
+  /// A hold is over: its key is destroyed, and what it kept is deleted.
+  public static let holdReleased = AuditAction(rawValue: "hold.released")
+
   /// A package of one subject's data was made.
   public static let exportCreated = AuditAction(rawValue: "export.created")
   /// Such a package was fetched.
@@ -65,6 +74,16 @@ extension AuditAction {
   public static let certificateIssued = AuditAction(rawValue: "certificate.issued")
   /// A subject's key came into being; the code `key_commitment` names it.
   public static let keyCreated = AuditAction(rawValue: "key.created")
+
+  /// A rotation of key epochs began; the codes `from_epoch` and `to_epoch` name them.
+  public static let keyRotationStarted = AuditAction(rawValue: "key.rotation_started")
+  /// A batch of keys was wrapped again and their tags made again; the codes `keys` and `tags` count them.
+  public static let keyRewrapped = AuditAction(rawValue: "key.rewrapped")
+  /// An epoch's key was destroyed: what it wrapped opens nowhere any more.
+  public static let keyEpochRetired = AuditAction(rawValue: "key.epoch_retired")
+
+  /// A key whose subject was never committed is destroyed; the code `key_commitment` names it.
+  public static let keyReaped = AuditAction(rawValue: "key.reaped")
 
   /// The first entry of a log.
   public static let logStarted = AuditAction(rawValue: "log.started")

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+  internal import Glibc
+#else
+  internal import Darwin
+#endif
+
 /// Why the audit log refused: bytes that are not what they claim to be, an archive that disagrees with
 /// what is appended to it, or a file system that failed.
 ///
@@ -57,6 +63,10 @@ public struct AuditError: Error, Sendable, Hashable, CustomStringConvertible {
     return text
   }
 
+  /// Whether the file system refused because the disk, or the quota on it, is full. Nothing that was half written is
+  /// acknowledged; the same call succeeds once there is space.
+  public var isOutOfSpace: Bool { code == .inputOutput && (systemError == ENOSPC || systemError == EDQUOT) }
+
   private var sentence: String {
     switch code {
     case .malformed: "not in the prescribed form"
@@ -70,7 +80,7 @@ public struct AuditError: Error, Sendable, Hashable, CustomStringConvertible {
     case .outOfRange: "outside the tree"
     case .notRegular: "not a regular file"
     case .busy: "another writer holds the log's folder"
-    case .inputOutput: "the file system refused"
+    case .inputOutput: isOutOfSpace ? "no space left on the disk" : "the file system refused"
     }
   }
 }

@@ -20,6 +20,19 @@ struct FileDescriptor: ~Copyable {
     return (FileKind(mode: status.st_mode), Int(status.st_size))
   }
 
+  /// Which file is open.
+  borrowing func identity(_ path: String) throws(AuditError) -> FileIdentity {
+    var status = stat()
+    // The structure outlives the call.
+    guard unsafe fstat(number, &status) == 0 else { throw AuditError.system(path) }
+    return FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+  }
+
+  /// Cuts the file to that length.
+  borrowing func truncate(to length: Int, _ path: String) throws(AuditError) {
+    guard ftruncate(number, off_t(length)) == 0 else { throw AuditError.system(path) }
+  }
+
   /// Reads `count` bytes from `offset`; fewer when the file ends.
   borrowing func read(_ count: Int, at offset: Int = 0, _ path: String) throws(AuditError) -> [UInt8] {
     var failure: AuditError?
@@ -55,6 +68,12 @@ struct FileDescriptor: ~Copyable {
   borrowing func synchronise(_ path: String) throws(AuditError) {
     guard fsync(number) == 0 else { throw AuditError.system(path) }
   }
+}
+
+/// Which file is open, whatever its name is now.
+struct FileIdentity: Equatable {
+  let device: UInt64
+  let inode: UInt64
 }
 
 /// What a name in a folder stands for.

@@ -14,6 +14,8 @@ public struct CertificateFinding: Sendable, Hashable, CustomStringConvertible {
     case subject
     /// The entry is about another key.
     case commitment = "key_commitment"
+    /// The entry names another newest epoch, or none.
+    case epoch = "key_epoch"
     /// Times that cannot all be true.
     case time
   }

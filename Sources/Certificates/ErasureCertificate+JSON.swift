@@ -7,6 +7,8 @@ extension ErasureCertificate {
   /// The object that is signed in its canonical form.
   func json() throws(CertificateError) -> JSONValue {
     try require(keyCommitment.utf8.count == 64 && Hex.decode(keyCommitment) != nil, "key_commitment")
+    try require(keyEpoch >= 1, "key_epoch")
+    try require(keyCopiesOutstanding >= 0, "key_copies_outstanding")
     try require(keyBackupsDeadBy.map { Timestamp.day($0) != nil } ?? (stage == .issued), "key_backups_dead_by")
     try require(Timestamp.day(dataBackupsDeadBy) != nil, "data_backups_dead_by")
     guard let sequence = Int64(exactly: log.sequence) else {
@@ -27,11 +29,13 @@ extension ErasureCertificate {
       "tenant": Self.id(tenant),
       "subject": Self.id(subject),
       "key_commitment": .string(keyCommitment),
+      "key_epoch": .integer(Int64(keyEpoch)),
       "stage": .string(stage.rawValue),
       "systems": .array(outcomes),
       "exempted": .array(exempted.map { ["field": .string($0.field), "basis": .string($0.basis)] }),
       "erased_at": try time(erasedAt, "erased_at"),
       "key_backups_dead_by": keyBackupsDeadBy.map(JSONValue.string) ?? .null,
+      "key_copies_outstanding": .integer(Int64(keyCopiesOutstanding)),
       "data_backups_dead_by": .string(dataBackupsDeadBy),
       "log": [
         "origin": .string(log.origin),
@@ -42,14 +46,22 @@ extension ErasureCertificate {
     ]
   }
 
-  /// Reads the object back; members that the format does not have are refused.
+  /// Reads the object back; other versions, and members that the format does not have, are refused.
   init(json: JSONValue) throws(CertificateError) {
     let reader = MemberReader(json, path: "certificate")
+    let version = try reader.string("version")
+    guard version == Self.version else {
+      // Before the members: another version has others, and is refused by its name.
+      throw Self.otherVersion(version) ?? reader.fault("version")
+    }
     try reader.expect([
-      "version", "request_id", "tenant", "subject", "key_commitment", "stage", "systems", "exempted",
-      "erased_at", "key_backups_dead_by", "data_backups_dead_by", "log",
+      "version", "request_id", "tenant", "subject", "key_commitment", "key_epoch", "stage", "systems", "exempted",
+      "erased_at", "key_backups_dead_by", "key_copies_outstanding", "data_backups_dead_by", "log",
     ])
-    guard try reader.string("version") == Self.version else { throw reader.fault("version") }
+    guard let epoch = json["key_epoch"]?.integer.flatMap(Int32.init(exactly:)) else { throw reader.fault("key_epoch") }
+    guard let copies = json["key_copies_outstanding"]?.integer.flatMap(Int.init(exactly:)) else {
+      throw reader.fault("key_copies_outstanding")
+    }
     guard let stage = Stage(rawValue: try reader.string("stage")) else { throw reader.fault("stage") }
     var systems: [SystemOutcome] = []
     for value in try reader.array("systems") {
@@ -66,10 +78,11 @@ extension ErasureCertificate {
     }
     self.init(
       requestID: try reader.uuid("request_id"), tenant: try reader.uuid("tenant"),
-      subject: try reader.uuid("subject"), keyCommitment: try reader.string("key_commitment"), stage: stage,
-      systems: systems, exempted: exempted, erasedAt: try reader.time("erased_at"),
+      subject: try reader.uuid("subject"), keyCommitment: try reader.string("key_commitment"),
+      keyEpoch: epoch, stage: stage, systems: systems, exempted: exempted, erasedAt: try reader.time("erased_at"),
       keyBackupsDeadBy: json["key_backups_dead_by"] == .null ? nil : try reader.string("key_backups_dead_by"),
-      dataBackupsDeadBy: try reader.string("data_backups_dead_by"), log: try LogPosition(json: json["log"] ?? .null))
+      keyCopiesOutstanding: copies, dataBackupsDeadBy: try reader.string("data_backups_dead_by"),
+      log: try LogPosition(json: json["log"] ?? .null))
     // What was read must be what would be written, so that there is one form of each certificate.
     guard try self.json().canonical() == json.canonical() else { throw CertificateError(.malformed) }
   }
@@ -81,6 +94,14 @@ extension ErasureCertificate {
 
   private func require(_ condition: Bool, _ member: String) throws(CertificateError) {
     if !condition { throw CertificateError(.malformed, member: member) }
+  }
+
+  /// The refusal of another version of this format; `nil` for text that names none.
+  private static func otherVersion(_ text: String) -> CertificateError? {
+    guard text.hasPrefix(format), let number = Int(text.dropFirst(format.utf8.count)), (1...9999).contains(number),
+      text == "\(format)\(number)"
+    else { return nil }
+    return CertificateError(.otherVersion, version: number)
   }
 
   private static func id(_ uuid: UUID) -> JSONValue { .string(uuid.uuidString.lowercased()) }

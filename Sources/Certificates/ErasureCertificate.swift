@@ -7,13 +7,17 @@ public import Foundation
 /// The format is in `docs/certificate.md`. It holds no personal value.
 public struct ErasureCertificate: Sendable, Hashable {
   /// The format's name, also the first line of what is signed.
-  public static let version = "erasure-certificate/v1"
+  public static let version = "\(format)2"
+
+  /// The format's name without the number of its version.
+  static let format = "erasure-certificate/v"
 
   /// How far the promise has been kept.
   public enum Stage: String, Sendable, Hashable, CaseIterable {
-    /// Erased live; backups of the key die by the date given.
+    /// Erased live; backups of the key die by the date given, once one is promised.
     case issued
-    /// The epoch's key is destroyed; no backup opens any more.
+    /// The epoch's key is destroyed: no backup of the person's key opens any more, unless a copy of the keyring is
+    /// still outstanding.
     case final
   }
 
@@ -34,7 +38,7 @@ public struct ErasureCertificate: Sendable, Hashable {
     }
   }
 
-  /// A field that is kept, blocked, although the person was erased.
+  /// A field that is under a hold: kept and blocked, under a key of its own, although the person was erased.
   public struct Exemption: Sendable, Hashable {
     /// The field's name.
     public var field: String
@@ -76,6 +80,9 @@ public struct ErasureCertificate: Sendable, Hashable {
   public var subject: UUID
   /// The commitment of the destroyed key, 64 lower-case hexadecimal digits.
   public var keyCommitment: String
+  /// The newest epoch that existed when the key was destroyed, from 1: every backup of the person's key is wrapped
+  /// under this epoch's key or an older one's.
+  public var keyEpoch: Int32
   /// How far the promise has been kept.
   public var stage: Stage
   /// Every system's part.
@@ -84,8 +91,12 @@ public struct ErasureCertificate: Sendable, Hashable {
   public var exempted: [Exemption]
   /// The live erasure: when the key was destroyed, in microseconds since 1970-01-01T00:00:00Z.
   public var erasedAt: Int64
-  /// The date by which no backup of the key is of use, `YYYY-MM-DD`; absent while none is promised.
+  /// `YYYY-MM-DD`. In stage `issued` the date by which no backup of the key is of use, absent while no rotation is
+  /// scheduled; in stage `final` the day on which the epoch's key was destroyed.
   public var keyBackupsDeadBy: String?
+  /// How many registered copies of the keyring hold the epoch's key and are not attested as destroyed: what the date
+  /// is subject to. Not negative.
+  public var keyCopiesOutstanding: Int
   /// The date by which no backup of the data remains, `YYYY-MM-DD`.
   public var dataBackupsDeadBy: String
   /// Where the audit log says so.
@@ -93,19 +104,21 @@ public struct ErasureCertificate: Sendable, Hashable {
 
   /// Describes an erasure. Nothing is checked until it is signed.
   public init(
-    requestID: UUID, tenant: UUID, subject: UUID, keyCommitment: String, stage: Stage,
+    requestID: UUID, tenant: UUID, subject: UUID, keyCommitment: String, keyEpoch: Int32, stage: Stage,
     systems: [SystemOutcome], exempted: [Exemption], erasedAt: Int64, keyBackupsDeadBy: String?,
-    dataBackupsDeadBy: String, log: LogPosition
+    keyCopiesOutstanding: Int, dataBackupsDeadBy: String, log: LogPosition
   ) {
     self.requestID = requestID
     self.tenant = tenant
     self.subject = subject
     self.keyCommitment = keyCommitment
+    self.keyEpoch = keyEpoch
     self.stage = stage
     self.systems = systems
     self.exempted = exempted
     self.erasedAt = erasedAt
     self.keyBackupsDeadBy = keyBackupsDeadBy
+    self.keyCopiesOutstanding = keyCopiesOutstanding
     self.dataBackupsDeadBy = dataBackupsDeadBy
     self.log = log
   }

@@ -44,7 +44,7 @@ public struct SignedCertificate: Sendable, Hashable {
 
   /// Reads a file. Spaces between members do no harm; members that the format does not have are refused.
   ///
-  /// - Throws: `.malformed` naming the member, or `.tooLarge`. The signature is not verified yet.
+  /// - Throws: `.malformed` naming the member, `.otherVersion`, or `.tooLarge`. The signature is not verified yet.
   public init(parsing bytes: [UInt8]) throws(CertificateError) {
     guard bytes.count <= Self.maximumBytes else { throw CertificateError(.tooLarge) }
     guard let value = try? JSONValue(parsing: bytes) else { throw CertificateError(.malformed) }
@@ -113,6 +113,9 @@ extension ErasureCertificate {
     if record.subject != subject { findings.append(CertificateFinding(.subject, "the entry is about another subject")) }
     if record.codes["key_commitment"] != keyCommitment {
       findings.append(CertificateFinding(.commitment, "the entry is about another key"))
+    }
+    if record.codes["key_epoch"] != String(keyEpoch) {
+      findings.append(CertificateFinding(.epoch, "the entry does not name this epoch"))
     }
     return findings + timeFindings(entry)
   }

@@ -12,6 +12,7 @@ final class Erasure: Sendable {
   static let subject = UUID(uuid: (0x22, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 2))
   static let request = UUID(uuid: (0x33, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 3))
   static let commitment = String(repeating: "c0", count: 32)
+  static let epoch: Int32 = 3
   static let erasedAt: Int64 = 1_767_139_200_000_001
 
   let signer: NoteSigner
@@ -27,12 +28,16 @@ final class Erasure: Sendable {
     let records = [
       AuditRecord(action: .erasureStarted, subject: Self.subject),
       AuditRecord(
-        action: .erasureCompleted, subject: Self.subject, codes: ["key_commitment": Self.commitment]),
+        action: .erasureCompleted, subject: Self.subject, codes: ["key_commitment": Self.commitment, "key_epoch": "3"]),
       AuditRecord(action: .logRead),
-      AuditRecord(action: .erasureCompleted, subject: Self.tenant, codes: ["key_commitment": Self.commitment]),
+      AuditRecord(
+        action: .erasureCompleted, subject: Self.tenant,
+        codes: ["key_commitment": Self.commitment, "key_epoch": "3"]),
       AuditRecord(
         action: .erasureCompleted, subject: Self.subject,
-        codes: ["key_commitment": String(repeating: "c1", count: 32)]),
+        codes: ["key_commitment": String(repeating: "c1", count: 32), "key_epoch": "3"]),
+      AuditRecord(
+        action: .erasureCompleted, subject: Self.subject, codes: ["key_commitment": Self.commitment]),
     ]
     var previous = origin.genesis
     var entries: [[UInt8]] = []
@@ -54,10 +59,10 @@ final class Erasure: Sendable {
   func certificate(entry: Int = 1) -> ErasureCertificate {
     ErasureCertificate(
       requestID: Self.request, tenant: Self.tenant, subject: Self.subject, keyCommitment: Self.commitment,
-      stage: .issued,
+      keyEpoch: Self.epoch, stage: .issued,
       systems: [.init(system: "profiles", outcome: "erased", at: Self.erasedAt)],
       exempted: [.init(field: "tax_id", basis: "GDPR 17(3)(b)")], erasedAt: Self.erasedAt,
-      keyBackupsDeadBy: "2026-01-30", dataBackupsDeadBy: "2026-02-28",
+      keyBackupsDeadBy: "2026-01-30", keyCopiesOutstanding: 0, dataBackupsDeadBy: "2026-02-28",
       log: .init(
         origin: origin.text, sequence: UInt64(entry), entry: entries[entry], receipt: receipts[entry]))
   }
@@ -103,10 +108,12 @@ struct ErasureCertificateTests {
     #expect(try value.canonicalBytes() == signed.json)
     #expect(
       value["certificate"]?.members?.map(\.name) == [
-        "data_backups_dead_by", "erased_at", "exempted", "key_backups_dead_by", "key_commitment", "log", "request_id",
-        "stage", "subject", "systems", "tenant", "version",
+        "data_backups_dead_by", "erased_at", "exempted", "key_backups_dead_by", "key_commitment",
+        "key_copies_outstanding", "key_epoch", "log", "request_id", "stage", "subject", "systems", "tenant", "version",
       ])
-    #expect(value["certificate"]?["version"]?.string == "erasure-certificate/v1")
+    #expect(value["certificate"]?["version"]?.string == "erasure-certificate/v2")
+    #expect(value["certificate"]?["key_epoch"]?.integer == 3)
+    #expect(value["certificate"]?["key_copies_outstanding"]?.integer == 0)
     #expect(value["certificate"]?["erased_at"]?.string == "2025-12-31T00:00:00.000001Z")
     #expect(value["certificate"]?["subject"]?.string == "22000000-0000-4000-8000-000000000002")
     #expect(value["certificate"]?["log"]?["sequence"]?.integer == 1)
@@ -117,7 +124,7 @@ struct ErasureCertificateTests {
     let encoded = try #require(value["signature"]?["value"]?.string)
     let signature = try #require(StrictBase64.decode(encoded, .standard))
     let body = try #require(value["certificate"])
-    let message = Array("erasure-certificate/v1\n".utf8) + (try body.canonicalBytes())
+    let message = Array("erasure-certificate/v2\n".utf8) + (try body.canonicalBytes())
     #expect(erasure.key.key.isValid(signature: signature, over: message))
   }
 
@@ -125,6 +132,7 @@ struct ErasureCertificateTests {
   func mismatches() throws {
     #expect(try findings { $0.subject = Erasure.request } == [.subject])
     #expect(try findings { $0.keyCommitment = String(repeating: "c1", count: 32) } == [.commitment])
+    #expect(try findings { $0.keyEpoch = 2 } == [.epoch])
     #expect(try findings { $0.tenant = Erasure.request } == [.origin])
     #expect(try findings { $0.log.origin = "elsewhere/\(Erasure.tenant.uuidString.lowercased())" } == [.origin])
     #expect(try findings { $0.log.sequence = 2 } == [.entry])
@@ -141,6 +149,7 @@ struct ErasureCertificateTests {
     #expect(try checks(2) == [.entry])
     #expect(try checks(3) == [.subject])
     #expect(try checks(4) == [.commitment])
+    #expect(try checks(5) == [.epoch])
   }
 
   @Test("times that cannot be true are found")
@@ -183,13 +192,43 @@ struct ErasureCertificateTests {
       { $0.erasedAt = -1 }, { $0.erasedAt = 253_402_300_800_000_000 }, { $0.keyBackupsDeadBy = "2026-02-29" },
       { $0.dataBackupsDeadBy = "soon" }, { $0.systems[0].system = "" }, { $0.systems[0].outcome = "a\nb" },
       { $0.systems[0].at = -1 }, { $0.exempted[0].basis = String(repeating: "x", count: 257) },
-      { $0.log.sequence = .max }, { $0.log.origin = "" },
+      { $0.log.sequence = .max }, { $0.log.origin = "" }, { $0.keyEpoch = 0 }, { $0.keyCopiesOutstanding = -1 },
     ]
     for change in changes {
       var certificate = erasure.certificate()
       change(&certificate)
       #expect(code { _ = try certificate.signed(by: erasure.signer) } == .malformed)
     }
+  }
+
+  @Test("a certificate moves on to final with the day of the destruction, at the same place in the log")
+  func final() throws {
+    #expect(try findings { $0.keyBackupsDeadBy = nil } == [])
+    var final = erasure.certificate()
+    final.stage = .final
+    final.keyBackupsDeadBy = "2026-01-15"
+    final.keyCopiesOutstanding = 2
+    let signed = try final.signed(by: erasure.signer)
+    #expect(signed.verify(keys: [erasure.key]) == [])
+    let read = try SignedCertificate(parsing: signed.json).certificate
+    #expect(read == final)
+    #expect(read.log == erasure.certificate().log)
+    final.keyBackupsDeadBy = nil
+    let unpromised = final
+    #expect(code { _ = try unpromised.signed(by: erasure.signer) } == .malformed)
+  }
+
+  @Test("a certificate of another version is refused by name", arguments: [1, 3, 12])
+  func otherVersion(_ number: Int) throws {
+    var text = String(decoding: try erasure.certificate().signed(by: erasure.signer).json, as: UTF8.self)
+    text = text.replacing("erasure-certificate/v2", with: "erasure-certificate/v\(number)")
+    // The first version had neither of these members.
+    if number == 1 { text = text.replacing(#""key_copies_outstanding":0,"key_epoch":3,"#, with: "") }
+    let file = Array(text.utf8)
+    let expected = CertificateError(.otherVersion, version: number)
+    #expect(throws: expected) { _ = try SignedCertificate(parsing: file) }
+    #expect(
+      expected.description == "erasure-certificate/v\(number) is not accepted, only erasure-certificate/v2")
   }
 
   @Test("a key of another kind cannot sign")
@@ -203,7 +242,12 @@ struct ErasureCertificateTests {
     arguments: [
       (#""stage":"issued""#, #""stage":"maybe""#), (#""stage":"issued""#, #""stage":1"#),
       (#""stage":"issued","#, ""), (#""stage":"issued""#, #""stage":"issued","more":1"#),
-      (#""version":"erasure-certificate/v1""#, #""version":"erasure-certificate/v2""#),
+      (#""version":"erasure-certificate/v2""#, #""version":"erasure-certificate/v02""#),
+      (#""version":"erasure-certificate/v2""#, #""version":"erasure-certificate/v""#),
+      (#""version":"erasure-certificate/v2""#, #""version":2"#),
+      (#""key_epoch":3"#, #""key_epoch":0"#), (#""key_epoch":3"#, #""key_epoch":2147483648"#),
+      (#""key_epoch":3,"#, ""), (#""key_copies_outstanding":0"#, #""key_copies_outstanding":-1"#),
+      (#""key_copies_outstanding":0"#, #""key_copies_outstanding":null"#),
       (#""sequence":1"#, #""sequence":-1"#), (#""sequence":1"#, #""sequence":"1""#),
       (#""erased_at":"2025-12-31T00:00:00.000001Z""#, #""erased_at":"2025-12-31T00:00:00Z""#),
       (#""erased_at":"2025-12-31T00:00:00.000001Z""#, #""erased_at":"2025-12-31T24:00:00.000001Z""#),

@@ -151,7 +151,9 @@ struct CommandLineTests {
     let good = try await dsar("certificate", "verify", "good.json", "--key", key)
     #expect(good.status == 0)
     #expect(
-      good.output.hasSuffix("\nvalid: signed by the given key, and recorded in the log that the proof leads to\n"))
+      good.output.hasSuffix(
+        "\nvalid: signed by the given key, and recorded in the log that the proof leads to\n"
+          + "erased live at 2025-12-31T00:00:00Z; dead in every key backup on or before 2026-06-01\n"))
     let changed = try await dsar("certificate", "verify", "changed.json", "--key", key)
     #expect(changed.status == 2)
     #expect(changed.output.hasSuffix("\nNOT VALID\n  signature: not signed by a known key\n"))

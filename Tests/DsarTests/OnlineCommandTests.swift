@@ -139,7 +139,7 @@ struct OnlineCommandTests {
     #expect(try Array(scratch.text("c.json").utf8) == certificate)
     #expect(try scratch.mode("c.json") == 0o600)
     #expect(try await dsar("certificate", "download", Self.id, "--out", "c.json").status == 1)
-    #expect(try await dsar("certificate", "show", Self.id, "--json").output.contains("\"erasure-certificate/v1\""))
+    #expect(try await dsar("certificate", "show", Self.id, "--json").output.contains("\"erasure-certificate/v2\""))
     #expect(!server.service.requests.isEmpty)
   }
 

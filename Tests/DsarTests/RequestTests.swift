@@ -8,9 +8,11 @@ import Testing
 struct RequestTests {
   private static let id = "7a0df9dc-9d53-40a6-9a0f-919cfb5331b4"
 
-  private static func document(state: String, step: String?, note: String? = nil) -> String {
+  private static func document(
+    state: String, step: String?, note: String? = nil, stage: String = "issued"
+  ) -> String {
     let erasure = step.map { step in
-      let certificate = step == "certified" ? #""issued""# : "null"
+      let certificate = step == "certified" ? #""\#(stage)","key_epoch":3,"key_backups_dead_by":"2026-06-01""# : "null"
       return #","erasure":{"step":"\#(step)","erased_at":null,"log_sequence":41,"certificate":\#(certificate)}"#
     }
     return #"{"id":"\#(id)","type":"erasure","state":"\#(state)","profile_id":"p","opened_at":"t""#
@@ -32,12 +34,17 @@ struct RequestTests {
   @Test("a request in one line and in full leaves out what it doesn't have")
   func forms() throws {
     let summary = try Self.summary(Self.document(state: "completed", step: "certified"))
-    #expect(summary.row == [Self.id, "erasure", "completed", "p", "t"])
+    #expect(summary.row == [Self.id, "erasure", "completed", "issued", "p", "t"])
     #expect(
       summary.pairs.map { "\($0.0)=\($0.1)" } == [
         "request=\(Self.id)", "type=erasure", "state=completed", "profile=p", "opened=t", "erasure=certified",
-        "log entry=41", "certificate=issued",
+        "log entry=41", "key epoch=3", "certificate=issued", "key backups dead=2026-06-01",
       ])
+    let final = try Self.summary(Self.document(state: "completed", step: "certified", stage: "final"))
+    #expect(final.isCertified)
+    #expect(final.pairs.contains { $0 == ("certificate", "final") })
+    let early = try Self.summary(Self.document(state: "completed", step: "completed"))
+    #expect(!early.isCertified)
   }
 
   private func wait(_ documents: [String], limit: Duration) async throws -> (RequestSummary, notes: String, looks: Int)

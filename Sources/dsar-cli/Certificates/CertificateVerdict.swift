@@ -21,6 +21,8 @@ struct CertificateVerdict {
       JSONMember("valid", .bool(findings.isEmpty)),
       JSONMember("request_id", .string(certificate.requestID.uuidString.lowercased())),
       JSONMember("stage", .string(certificate.stage.rawValue)),
+      JSONMember("key_backups_dead_by", certificate.keyBackupsDeadBy.map(JSONValue.string) ?? .null),
+      JSONMember("key_copies_outstanding", .integer(Int64(certificate.keyCopiesOutstanding))),
       JSONMember("origin", .string(certificate.log.origin)),
       JSONMember("sequence", .integer(Int64(clamping: certificate.log.sequence))),
       JSONMember(
@@ -42,5 +44,6 @@ struct CertificateVerdict {
       return
     }
     console.say("valid: signed by the given key, and recorded in the log that the proof leads to")
+    console.say(view.sentence)
   }
 }

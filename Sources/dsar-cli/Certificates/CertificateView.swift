@@ -30,7 +30,12 @@ struct CertificateView {
       ("request", Self.text(certificate.requestID)), ("tenant", Self.text(certificate.tenant)),
       ("subject", Self.text(certificate.subject)), ("stage", certificate.stage.rawValue),
       ("erased at", Self.text(certificate.erasedAt)), ("key", certificate.keyCommitment),
-      ("key backups dead by", certificate.keyBackupsDeadBy ?? "(not promised yet)"),
+      ("key epoch", String(certificate.keyEpoch)),
+      (
+        certificate.stage == .final ? "key backups dead since" : "key backups dead by",
+        certificate.keyBackupsDeadBy ?? "(not promised yet)"
+      ),
+      ("keyring copies left", String(certificate.keyCopiesOutstanding)),
       ("data backups dead by", certificate.dataBackupsDeadBy),
     ]
     for system in certificate.systems {
@@ -39,6 +44,25 @@ struct CertificateView {
     for exemption in certificate.exempted { pairs.append(("kept \(exemption.field)", exemption.basis)) }
     pairs += [("log", certificate.log.origin), ("log entry", String(certificate.log.sequence))]
     return pairs
+  }
+
+  /// What it says, in one sentence.
+  var sentence: String {
+    let certificate = signed.certificate
+    let backups =
+      switch (certificate.stage, certificate.keyBackupsDeadBy) {
+      case (.final, let day): "final: dead in every key backup since \(day ?? "")"
+      case (.issued, let day?): "dead in every key backup on or before \(day)"
+      case (.issued, nil): "no date is promised for backups of the key"
+      }
+    let copies = certificate.keyCopiesOutstanding
+    let condition =
+      switch copies {
+      case 0: ""
+      case 1: ", subject to 1 registered copy of the keyring that is not attested as destroyed"
+      default: ", subject to \(copies) registered copies of the keyring that are not attested as destroyed"
+      }
+    return "erased live at \(Self.text(certificate.erasedAt)); \(backups)\(condition)"
   }
 
   private static func text(_ id: UUID) -> String { id.uuidString.lowercased() }

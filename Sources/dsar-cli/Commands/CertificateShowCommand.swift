@@ -30,6 +30,8 @@ struct CertificateShowCommand: AsyncParsableCommand {
   private func show(_ view: CertificateView) {
     if output.json { return Console.standard.say(json: view.json) }
     Console.standard.pairs(view.pairs)
+    Console.standard.say()
+    Console.standard.say(view.sentence)
     Console.standard.note("not verified: dsar certificate verify FILE --key VKEY")
   }
 }

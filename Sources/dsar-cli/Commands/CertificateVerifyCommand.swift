@@ -7,7 +7,7 @@ struct CertificateVerifyCommand: AsyncParsableCommand {
     commandName: "verify", abstract: "Verify a certificate offline.",
     discussion: """
       Checked are the signature, the proof that the audit log records the erasure under a signed checkpoint, and that
-      both speak of the same tenant, person, key and time. The exit status is 2 when any of that fails.
+      both speak of the same tenant, person, key, epoch and time. The exit status is 2 when any of that fails.
 
       EXAMPLES
         dsar certificate verify certificate.json --key @vkey

@@ -6,7 +6,8 @@ struct RequestExecuteCommand: AsyncParsableCommand {
     commandName: "execute", abstract: "Carry out a request. An erasure can't be taken back.",
     discussion: """
       An access or portability request is completed at once; `dsar export` then downloads its package. An erasure goes
-      on after the answer: --wait follows it for up to 60 seconds, until its certificate is there.
+      on after the answer: --wait follows it for up to 60 seconds, until its certificate is issued; the certificate
+      becomes final later, when backups of the key are dead as well.
 
       EXAMPLES
         dsar request execute ID

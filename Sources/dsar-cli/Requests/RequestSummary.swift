@@ -15,10 +15,12 @@ struct RequestSummary {
   }
 
   /// The headings of ``row``.
-  static let headings = ["ID", "TYPE", "STATE", "PROFILE", "OPENED"]
+  static let headings = ["ID", "TYPE", "STATE", "CERTIFICATE", "PROFILE", "OPENED"]
 
   /// The request in one line.
-  var row: [String] { [text("id"), text("type"), text("state"), text("profile_id"), text("opened_at")] }
+  var row: [String] {
+    [text("id"), text("type"), text("state"), certificate ?? "-", text("profile_id"), text("opened_at")]
+  }
 
   /// The request in full, what it doesn't have left out.
   var pairs: [(String, String)] {
@@ -43,7 +45,9 @@ struct RequestSummary {
   /// How far the erasure is; nil for a request of another type.
   var erasureStep: String? { json["erasure"]?["step"]?.string }
   /// Whether the erasure's certificate can be downloaded.
-  var isCertified: Bool { json["erasure"]?["certificate"]?.string == "issued" }
+  var isCertified: Bool { certificate != nil }
+  /// The stage of the newest certificate; nil while there is none.
+  private var certificate: String? { json["erasure"]?["certificate"]?.string }
 
   private func text(_ name: String) -> String { json[name].flatMap(Self.text) ?? "" }
 
@@ -59,6 +63,7 @@ struct RequestSummary {
     ("executed by", "executed_by"), ("completed", "completed_at"), ("note", "note"),
   ]
   private static let erasureLines = [
-    ("erasure", "step"), ("erased at", "erased_at"), ("log entry", "log_sequence"), ("certificate", "certificate"),
+    ("erasure", "step"), ("erased at", "erased_at"), ("log entry", "log_sequence"), ("key epoch", "key_epoch"),
+    ("certificate", "certificate"), ("key backups dead", "key_backups_dead_by"),
   ]
 }

@@ -43,7 +43,7 @@ struct SampleLog {
 
   /// Appends an erasure, with its line in the ledger.
   mutating func appendErasure() throws {
-    let codes = ["key_commitment": Hex.encode(Self.commitment)]
+    let codes = ["key_commitment": Hex.encode(Self.commitment), "key_epoch": "1"]
     try append(AuditRecord(action: .erasureStarted, subject: Self.subject))
     try ErasureLedger(path: ledger).append(
       ErasureRecord(
@@ -59,12 +59,15 @@ struct SampleLog {
   }
 
   /// The certificate of the erasure whose completion is the entry at `sequence`.
-  func certificate(at sequence: UInt64) throws -> SignedCertificate {
+  func certificate(
+    at sequence: UInt64, _ stage: ErasureCertificate.Stage = .issued, deadBy day: String? = "2026-06-01",
+    copies: Int = 0
+  ) throws -> SignedCertificate {
     try ErasureCertificate(
       requestID: UUID(uuid: (0x33, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 3)), tenant: tenant,
-      subject: Self.subject, keyCommitment: Hex.encode(Self.commitment), stage: .issued,
+      subject: Self.subject, keyCommitment: Hex.encode(Self.commitment), keyEpoch: 1, stage: stage,
       systems: [.init(system: "lethe-vault", outcome: "key_destroyed", at: Self.time(0))], exempted: [],
-      erasedAt: Self.time(0), keyBackupsDeadBy: "2026-06-01", dataBackupsDeadBy: "2026-06-02",
+      erasedAt: Self.time(0), keyBackupsDeadBy: day, keyCopiesOutstanding: copies, dataBackupsDeadBy: "2026-06-02",
       log: .init(
         origin: origin.text, sequence: sequence, entry: entries[Int(sequence)],
         receipt: try writer.inclusionReceipt(sequence: sequence))
