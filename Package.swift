@@ -78,8 +78,12 @@ let package = Package(
 
     // Databases.
     .target(name: "Postgres", dependencies: ["CPostgres", logging], swiftSettings: strict),
-    .target(name: "LocalCluster", dependencies: ["CProcess"], swiftSettings: strict),
+    .target(name: "PostgresPrograms", dependencies: ["CProcess"], swiftSettings: strict),
+    .target(name: "LocalCluster", dependencies: ["PostgresPrograms"], swiftSettings: strict),
     .target(name: "Schema", dependencies: ["Postgres"], swiftSettings: strict),
+    .target(
+      name: "Backups", dependencies: ["Postgres", "PostgresPrograms", "Signing", "StrictJSON", logging],
+      swiftSettings: strict),
 
     // The only door to personal data, and the domain behind it.
     .target(
@@ -102,16 +106,16 @@ let package = Package(
     .target(
       name: "ProfilesAPI",
       dependencies: [
-        "Audit", "Custody", "Policies", "Postgres", "Profiles", "Redaction", "Signing", "StrictJSON",
+        "Audit", "Backups", "Custody", "Policies", "Postgres", "Profiles", "Redaction", "Signing", "StrictJSON",
         "SubjectRights", "Tokens", "Vault", httpTypes, hummingbird, logging, nioCore, nioPosix, lifecycle, unixSignals,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "lethe",
       dependencies: [
-        "Custody", "LocalCluster", "Policies", "Postgres", "Profiles", "ProfilesAPI", "Redaction", "SampleData",
-        "Schema", "Signing", "StrictJSON", "SubjectRights", "Tokens", "Vault", argumentParser, asyncHTTPClient,
-        configuration, logging, nioCore, nioPosix,
+        "Backups", "Custody", "LocalCluster", "Policies", "Postgres", "Profiles", "ProfilesAPI", "Redaction",
+        "SampleData", "Schema", "Signing", "StrictJSON", "SubjectRights", "Tokens", "Vault", argumentParser,
+        asyncHTTPClient, configuration, logging, nioCore, nioPosix,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -123,7 +127,7 @@ let package = Package(
 
     // Tests, and what they start by themselves.
     .target(
-      name: "PostgresTesting", dependencies: ["LocalCluster", "Postgres"], swiftSettings: strict),
+      name: "PostgresTesting", dependencies: ["LocalCluster", "Postgres", "PostgresPrograms"], swiftSettings: strict),
     .target(
       name: "ServiceTesting",
       dependencies: [
@@ -146,6 +150,13 @@ let package = Package(
       swiftSettings: testing),
     .testTarget(
       name: "SchemaTests", dependencies: ["Postgres", "PostgresTesting", "Schema", "ServiceTesting"],
+      swiftSettings: testing),
+    .testTarget(
+      name: "BackupsTests",
+      dependencies: [
+        "Backups", "Custody", "Postgres", "PostgresPrograms", "PostgresTesting", "ProfilesAPI", "Schema",
+        "ServiceTesting", "Signing", "StrictJSON",
+      ],
       swiftSettings: testing),
     .testTarget(
       name: "CustodyTests",
