@@ -9,6 +9,10 @@ public enum DataMigrations {
     Migration(number: 2, name: "audit", sql: audit),
     Migration(number: 3, name: "profiles", sql: profiles),
     Migration(number: 4, name: "subject_rights", sql: subjectRights),
+    Migration(number: 5, name: "epochs", sql: epochs),
+    Migration(number: 6, name: "holds", sql: holds),
+    Migration(number: 7, name: "finality", sql: finality),
+    Migration(number: 8, name: "backups", sql: backups),
   ]
 
   /// The advisory lock that lets one migrator run at a time against the data database.

@@ -53,10 +53,20 @@ public struct TableDeclaration: Sendable, Hashable {
   public let schema: String
   /// The table's name.
   public let name: String
+  /// The column with the id that the row's envelopes are bound to; nil where that is no column of its own.
+  public let rowID: String?
   /// What an erasure does to a subject's rows, found by `tenant_id` and `subject_id`.
   public let onErasure: RowRule
   /// Every column, each exactly once.
   public let columns: [ColumnDeclaration]
+
+  init(schema: String, name: String, rowID: String? = nil, onErasure: RowRule, columns: [ColumnDeclaration]) {
+    self.schema = schema
+    self.name = name
+    self.rowID = rowID
+    self.onErasure = onErasure
+    self.columns = columns
+  }
 
   /// `schema.table`, as SQL names it.
   public var qualifiedName: String { "\(schema).\(name)" }

@@ -12,6 +12,30 @@ public enum DataRegistry {
       schema: "custody", name: "tenants", onErasure: .notOfASubject("an organisation, not a person"),
       columns: ColumnDeclaration.neutral("id", "kind", "name", "created_at")),
     TableDeclaration(
+      schema: "custody", name: "epochs", onErasure: .notOfASubject("a few rows, for everybody"),
+      columns: ColumnDeclaration.neutral("epoch", "created_at")),
+    TableDeclaration(
+      schema: "custody", name: "rotations", onErasure: .notOfASubject("one row an epoch"),
+      columns: ColumnDeclaration.neutral(
+        "to_epoch", "from_epoch", "state", "started_at", "changed_at", "keys_total", "keys_done", "tags_done",
+        "vault_position", "backup", "waiting_for", "retired_at")),
+    TableDeclaration(
+      schema: "custody", name: "reconciliations", onErasure: .notOfASubject("one row a tenant"),
+      columns: ColumnDeclaration.neutral("tenant_id", "finished_at", "compared", "reaped", "keyless")),
+    // A hold outlives the erasure on purpose: the certificate names its fields and its basis.
+    TableDeclaration(
+      schema: "custody", name: "holds", onErasure: .keep,
+      columns: ColumnDeclaration.neutral(
+        "tenant_id", "id", "subject_id", "basis", "keep_until", "placed_at", "sealed_at", "released_at")),
+    TableDeclaration(
+      schema: "custody", name: "hold_fields", onErasure: .notOfASubject("by its hold"),
+      columns: ColumnDeclaration.neutral("tenant_id", "hold_id", "field")),
+    TableDeclaration(
+      schema: "custody", name: "held_values",
+      onErasure: .notOfASubject("sealed under its hold's key, and gone with the hold"),
+      columns: ColumnDeclaration.neutral("tenant_id", "hold_id", "field", "row_id")
+        + [.sealed("sealed", .heldValue)]),
+    TableDeclaration(
       schema: "custody", name: "subjects", onErasure: .keep,
       columns: ColumnDeclaration.neutral(
         "tenant_id", "subject_id", "state", "key_commitment", "erasing_at", "erased_at")
@@ -24,7 +48,7 @@ public enum DataRegistry {
       onErasure: .notOfASubject("carries no subject; dies with its epoch"),
       columns: ColumnDeclaration.neutral("tenant_id", "kind", "epoch", "erased_at") + [.tag("tag")]),
     TableDeclaration(
-      schema: "custody", name: "actors", onErasure: .keep,
+      schema: "custody", name: "actors", rowID: "actor_id", onErasure: .keep,
       columns: ColumnDeclaration.neutral("tenant_id", "actor_id", "subject_id")
         + [
           .sealed("identity_sealed", .actorIdentity),
@@ -61,7 +85,7 @@ public enum DataRegistry {
 
   private static let profiles = [
     TableDeclaration(
-      schema: "user_profiles", name: "profiles", onErasure: .keep,
+      schema: "user_profiles", name: "profiles", rowID: "id", onErasure: .keep,
       columns: ColumnDeclaration.neutral("tenant_id", "id", "subject_id", "status", "version")
         + [
           .sealed("full_name_sealed", .profileFullName),
@@ -79,7 +103,7 @@ public enum DataRegistry {
     // The record that a request was made and answered is the controller's evidence (GDPR 5(2)): ids, states, times
     // of handling. What was said in it is sealed.
     TableDeclaration(
-      schema: "subject_rights", name: "requests", onErasure: .keep,
+      schema: "subject_rights", name: "requests", rowID: "id", onErasure: .keep,
       columns: ColumnDeclaration.neutral(
         "tenant_id", "id", "type", "state", "subject_id", "profile_id", "verification_method", "opened_by",
         "verified_by", "approved_by", "executed_by", "opened_at", "verified_at", "approved_at", "executed_at",
@@ -89,9 +113,10 @@ public enum DataRegistry {
       schema: "subject_rights", name: "erasures", onErasure: .keep,
       columns: ColumnDeclaration.neutral(
         "tenant_id", "request_id", "subject_id", "actor_id", "key_commitment", "step", "ordered_at",
-        "tombstoned_at", "destroyed_at", "completed_seq", "certificate", "certified_at")),
+        "tombstoned_at", "destroyed_at", "completed_seq", "certificate", "certified_at", "key_epoch",
+        "key_backups_dead_by", "key_copies", "final_certificate", "finalised_at")),
     TableDeclaration(
-      schema: "subject_rights", name: "packages", onErasure: .delete,
+      schema: "subject_rights", name: "packages", rowID: "id", onErasure: .delete,
       columns: ColumnDeclaration.neutral("tenant_id", "id", "request_id", "subject_id")
         + [
           .sealed("sealed", .accessPackage),

@@ -19,6 +19,8 @@ public enum PersonalField: UInt16, Sendable, Hashable, CaseIterable {
   case accessPackage = 201
   /// An answer kept for the repetition of a request with the same Idempotency-Key.
   case idempotentAnswer = 300
+  /// A value that outlives an erasure, sealed under its hold's key.
+  case heldValue = 301
 
   /// The name by which audit entries and packages speak of the field; never its value.
   public var name: String {
@@ -31,6 +33,7 @@ public enum PersonalField: UInt16, Sendable, Hashable, CaseIterable {
     case .requestNote: "request_note"
     case .accessPackage: "access_package"
     case .idempotentAnswer: "idempotent_answer"
+    case .heldValue: "held_value"
     }
   }
 }

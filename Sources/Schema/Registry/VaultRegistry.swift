@@ -14,5 +14,9 @@ public enum VaultRegistry {
       columns: ColumnDeclaration.neutral(
         "tenant_id", "kind", "key_id", "subject_id", "epoch", "wrapped", "commitment", "created_at", "expires_at",
         "destroyed_at")),
+    TableDeclaration(
+      schema: "vault", name: "keyring_copies", onErasure: .notOfASubject("the operator's own list"),
+      columns: ColumnDeclaration.neutral(
+        "id", "label", "newest_epoch", "oldest_epoch", "registered_at", "destroyed_at", "attested_by")),
   ]
 }

@@ -1,4 +1,4 @@
-/// The five roles, the two databases, and the statements that make them: run once by a superuser, on any cluster.
+/// The seven roles, the two databases, and the statements that make them: run once by a superuser, on any cluster.
 ///
 /// The service never owns what it works on. The owners migrate and can't be logged in as by the service; the
 /// application and the worker are under row-level security; the vault's role reaches nothing but the vault.
@@ -13,12 +13,18 @@ public enum DatabaseRoles {
   public static let vaultOwner = "lethe_vault_owner"
   /// Reads and writes wrapped keys.
   public static let vault = "lethe_vault"
+  /// Reads the whole data database, for backups; may write nothing.
+  public static let backup = "lethe_backup"
+  /// Reads the whole vault database, for backups; may write nothing.
+  public static let vaultBackup = "lethe_vault_backup"
   /// The data database's usual name.
   public static let dataDatabase = "lethe_data"
   /// The vault database's usual name.
   public static let vaultDatabase = "lethe_vault"
 
-  /// Makes the roles that are missing. Without passwords: how they log in is the cluster's own affair.
+  /// Makes the roles that are missing. Without passwords: how they log in is the cluster's own affair. The backups'
+  /// roles are exempt from row-level security, else a dump would leave rows out. The vault's owner may see which
+  /// standbys there are: a rotation waits for them.
   public static let createRoles = """
     DO $$
     DECLARE name text;
@@ -28,6 +34,14 @@ public enum DatabaseRoles {
           EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS', name);
         END IF;
       END LOOP;
+      FOREACH name IN ARRAY ARRAY['lethe_backup', 'lethe_vault_backup'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+          EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS', name);
+        END IF;
+      END LOOP;
+      IF NOT pg_has_role('lethe_vault_owner', 'pg_read_all_stats', 'MEMBER') THEN
+        GRANT pg_read_all_stats TO lethe_vault_owner;
+      END IF;
     END $$;
     """
 
@@ -43,7 +57,7 @@ public enum DatabaseRoles {
   public static func restrictDataDatabase(named name: String) -> String {
     """
     REVOKE ALL ON DATABASE "\(name)" FROM PUBLIC;
-    GRANT CONNECT ON DATABASE "\(name)" TO lethe_owner, lethe_app, lethe_worker;
+    GRANT CONNECT ON DATABASE "\(name)" TO lethe_owner, lethe_app, lethe_worker, lethe_backup;
     """
   }
 
@@ -56,7 +70,7 @@ public enum DatabaseRoles {
   public static func restrictVaultDatabase(named name: String) -> String {
     """
     REVOKE ALL ON DATABASE "\(name)" FROM PUBLIC;
-    GRANT CONNECT ON DATABASE "\(name)" TO lethe_vault_owner, lethe_vault;
+    GRANT CONNECT ON DATABASE "\(name)" TO lethe_vault_owner, lethe_vault, lethe_vault_backup;
     """
   }
 }

@@ -4,7 +4,8 @@ public import Postgres
 public enum VaultMigrations {
   /// Every migration of the vault database, ascending by number.
   public static let all: [Migration] = [
-    Migration(number: 1, name: "keys", sql: keys)
+    Migration(number: 1, name: "keys", sql: keys),
+    Migration(number: 2, name: "rotation", sql: rotation),
   ]
 
   /// The advisory lock that lets one migrator run at a time against the vault database.
