@@ -4,13 +4,15 @@ import Postgres
 import Vault
 
 extension Custody {
-  /// Binds the vault database to the keyring at the first start. Throws `.keyMissing` when the vault belongs to
+  /// Binds both databases to the keyring at the first start. Throws `.keyMissing` when the vault belongs to
   /// another installation: its keys would not open, and new ones must not be mixed in.
   public func bindVault() async throws {
     try await translating {
       let bound = try await keyStore.bind(
         installation: keyring.installation, epochs: keyring.epochs.map(\.number), at: Microseconds.now())
       guard bound else { throw CustodyError(.keyMissing, field: "installation") }
+      let epochs = keyring.epochs.map(\.number)
+      try await worker.transaction { try EpochStore.bind(epochs, at: Microseconds.now(), in: $0) }
     }
   }
 
@@ -32,15 +34,5 @@ extension Custody {
         return true
       }
     }
-  }
-
-  /// How many live keys each epoch wraps, over all tenants.
-  public func liveKeys() async throws -> [Int32: Int64] {
-    var total: [Int32: Int64] = [:]
-    for tenant in try await tenants() {
-      let counts = try await translating { try await keyStore.liveKeys(tenant: tenant.id) }
-      total.merge(counts, uniquingKeysWith: +)
-    }
-    return total
   }
 }

@@ -23,6 +23,8 @@ public struct Custody: Sendable {
   let keys: SubjectKeys
   let journal: ReadJournal
   let keyring: any Keyring
+  let suite: Suite
+  let schedule: RotationSchedule
   let originHost: String
   let logger: Logger
 
@@ -33,17 +35,22 @@ public struct Custody: Sendable {
   ///   - worker: the data database under the worker's role.
   ///   - vault: the vault database under its own role.
   ///   - keyring: the epoch keys.
+  ///   - suite: the cipher of what is sealed from now on; both are opened.
+  ///   - cachedKeys: how many subject keys are kept in memory at most, once ``followNotices()`` runs; 0 for none.
+  ///   - schedule: when epochs rotate; what certificates promise by.
   ///   - originHost: the host in the origin of every log, for example `privacy.example.com`.
   public init(
-    data: PostgresPool, worker: PostgresPool, vault: PostgresPool, keyring: any Keyring, originHost: String,
-    logger: Logger
-  ) {
+    data: PostgresPool, worker: PostgresPool, vault: PostgresPool, keyring: any Keyring, suite: Suite = .preferred,
+    cachedKeys: Int = 0, schedule: RotationSchedule = RotationSchedule(days: nil), originHost: String, logger: Logger
+  ) throws {
     self.data = data
     self.worker = worker
     self.keyStore = KeyStore(pool: vault)
-    self.keys = SubjectKeys(store: keyStore, keyring: keyring)
+    self.keys = SubjectKeys(store: keyStore, keyring: keyring, cache: try KeyCache(capacity: cachedKeys))
     self.journal = ReadJournal(pool: data)
     self.keyring = keyring
+    self.suite = suite
+    self.schedule = schedule
     self.originHost = originHost
     self.logger = logger
   }
@@ -68,19 +75,18 @@ public struct Custody: Sendable {
     _ context: AccessContext, subjects: Subjects = .none, _ body: @escaping @Sendable (UnitOfWork) throws -> Result
   ) async throws -> Result {
     try await translating {
-      let indexKey = try await keys.indexKey(of: context.tenant)
       switch subjects {
       case .none:
-        return try await unit(data, context, keys: [:], created: nil, indexKey: indexKey, body)
+        return try await unit(data, context, keys: [:], created: nil, body)
       case .existing(let subjects):
         let lent = try await keys.keys(of: subjects, tenant: context.tenant)
-        return try await unit(data, context, keys: lent, created: nil, indexKey: indexKey) { unit in
+        return try await unit(data, context, keys: lent, created: nil) { unit in
           try SubjectStore.lockLive(subjects, tenant: context.tenant, in: unit.database)
           return try body(unit)
         }
       case .creating:
         let (subject, key, wrapped) = try await keys.createSubject(tenant: context.tenant)
-        return try await unit(data, context, keys: [subject: key], created: subject, indexKey: indexKey) { unit in
+        return try await unit(data, context, keys: [subject: key], created: subject) { unit in
           try SubjectStore.insert(
             subject, commitment: wrapped.commitment, tenant: context.tenant, at: unit.now, in: unit.database)
           unit.record(
@@ -96,20 +102,40 @@ public struct Custody: Sendable {
   public func operate<Result: Sendable>(
     _ context: AccessContext, _ body: @escaping @Sendable (UnitOfWork) throws -> Result
   ) async throws -> Result {
-    try await translating {
-      let indexKey = try await keys.indexKey(of: context.tenant)
-      return try await unit(worker, context, keys: [:], created: nil, indexKey: indexKey, body)
+    try await translating { try await unit(worker, context, keys: [:], created: nil, body) }
+  }
+
+  /// One transaction: the epochs are held first, then `body` runs, then the entries are appended. Done once more with a
+  /// keyring that was read again when the epochs have moved.
+  func unit<Result: Sendable>(
+    _ pool: PostgresPool, _ context: AccessContext, keys lent: [SubjectID: DataKey], created: SubjectID?,
+    _ body: @escaping @Sendable (UnitOfWork) throws -> Result
+  ) async throws -> Result {
+    do {
+      return try await attempt(pool, context, keys: lent, created: created, body)
+    } catch is EpochsMoved {
+      _ = try keyring.refresh()
+    }
+    do {
+      return try await attempt(pool, context, keys: lent, created: created, body)
+    } catch is EpochsMoved {
+      throw CustodyError(.unavailable, field: "epochs")
     }
   }
 
-  private func unit<Result: Sendable>(
-    _ pool: PostgresPool, _ context: AccessContext, keys: [SubjectID: DataKey], created: SubjectID?,
-    indexKey: IndexKey, _ body: @escaping @Sendable (UnitOfWork) throws -> Result
+  private func attempt<Result: Sendable>(
+    _ pool: PostgresPool, _ context: AccessContext, keys lent: [SubjectID: DataKey], created: SubjectID?,
+    _ body: @escaping @Sendable (UnitOfWork) throws -> Result
   ) async throws -> Result {
-    try await pool.transaction(settings: context.settings) { transaction in
+    let indexKeys = try await keys.indexKeys(of: context.tenant)
+    return try await pool.transaction(settings: context.settings, opening: EpochStore.hold) { transaction in
+      let written = try EpochStore.held(transaction.opening).map { epoch in
+        guard let key = indexKeys.first(where: { $0.epoch == epoch }) else { throw EpochsMoved() }
+        return key
+      }
       let unit = UnitOfWork(
-        context: context, database: transaction, now: Microseconds.now(), keys: keys, created: created,
-        indexKey: indexKey)
+        context: context, database: transaction, now: Microseconds.now(), keys: lent, created: created,
+        indexKeys: written, allIndexKeys: indexKeys, suite: suite)
       let result = try body(unit)
       try unit.appendEntries()
       return result
@@ -146,12 +172,18 @@ public struct Custody: Sendable {
     -> (row: UUID, subject: SubjectID)?
   {
     try await translating {
-      let index = try await keys.indexKey(of: context.tenant)
-      let rows = try await data.read(
-        LookupTagStore.query(
-          index.tag(kind, normalised.disclosed()), kind: kind, epoch: index.epoch, tenant: context.tenant),
-        settings: context.settings)
-      return try rows.first.map(LookupTagStore.decode)
+      for isLast in [false, true] {
+        let tags = try await keys.indexKeys(of: context.tenant).map { index in
+          LookupTagStore.Tag(epoch: index.epoch, bytes: index.tag(kind, normalised.disclosed()))
+        }
+        let rows = try await data.read(
+          LookupTagStore.query(tags, kind: kind, tenant: context.tenant), settings: context.settings)
+        if let found = try LookupTagStore.decode(rows) { return found }
+        // Nobody, by the tags that this process can make. That says little when there are others.
+        guard try LookupTagStore.hasOtherEpochs(rows, than: tags), !isLast else { return nil }
+        _ = try keyring.refresh()
+      }
+      return nil
     }
   }
 
@@ -176,8 +208,8 @@ public struct Custody: Sendable {
       let key = try await keys.createExpiringKey(
         tenant: context.tenant, subject: subject, id: id, expires: expires)
       return try key.seal(
-        bytes,
-        at: FieldAddress(tenant: context.tenant.uuid, subject: subject.uuid, row: id, field: field.rawValue))
+        bytes, at: FieldAddress(tenant: context.tenant.uuid, subject: subject.uuid, row: id, field: field.rawValue),
+        suite: suite)
     }
   }
 
@@ -207,6 +239,10 @@ public struct Custody: Sendable {
     } catch let error as PostgresError where Self.isUnavailability(error) {
       logger.warning("a database did not answer", metadata: ["code": "\(error.code)"])
       throw CustodyError(.unavailable, field: "database")
+    } catch let error as VaultError where error.isOfKeyring {
+      // The keyring's file can't be read again, or written: nothing is lost, and it may work later.
+      logger.error("the keyring can't be used", metadata: ["error": "\(error)"])
+      throw CustodyError(.unavailable, field: "keyring")
     } catch let error as VaultError {
       logger.error("the vault refused", metadata: ["code": "\(error.code)"])
       throw CustodyError(.unreadable)
@@ -217,7 +253,7 @@ public struct Custody: Sendable {
   /// refused or exhausted connection: it may work again later.
   private static func isUnavailability(_ error: PostgresError) -> Bool {
     switch error.code {
-    case .connection, .timeout, .poolClosed, .commitUnknown: true
+    case .connection, .timeout, .poolClosed, .commitUnknown, .identityChanged: true
     case .statement(let state): ["57", "53", "40", "08"].contains(state.prefix(2))
     case .cancelled, .decoding, .misuse: false
     }

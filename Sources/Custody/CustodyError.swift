@@ -1,3 +1,5 @@
+import Vault
+
 /// Why a unit of work did not happen. Never carries a value.
 public struct CustodyError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The kinds of refusal.
@@ -8,6 +10,8 @@ public struct CustodyError: Error, Sendable, Equatable, CustomStringConvertible 
     case erased
     /// A unique value is taken.
     case taken
+    /// Late data: the value belongs to somebody who was erased, and was collected before that, or nobody knows when.
+    case suppressed
     /// The row changed since it was read.
     case stale
     /// A lease was lost to another attempt at the same work.
@@ -36,4 +40,9 @@ public struct CustodyError: Error, Sendable, Equatable, CustomStringConvertible 
 
   /// The code and the field's name.
   public var description: String { field.map { "custody: \(code.rawValue) (\($0))" } ?? "custody: \(code.rawValue)" }
+}
+
+extension VaultError {
+  /// Whether it is about the keyring's file, which an operator can put right, and not about a sealed value.
+  var isOfKeyring: Bool { path != nil || code.rawValue.hasPrefix("keyring") || code.rawValue.hasPrefix("passphrase") }
 }

@@ -16,6 +16,8 @@ public struct ProfileDraft: Sendable {
   public let country: String?
   /// One of ``ProfileRules/languages``.
   public let language: String?
+  /// Where it comes from.
+  public internal(set) var origin: ProfileOrigin
 
   /// Reads a draft from an object and collects every fault with its pointer.
   public init(reading reader: ObjectReader) throws(FieldErrors) {
@@ -25,6 +27,7 @@ public struct ProfileDraft: Sendable {
     let identity = ProfileRules.identity(reader, reader.string("identity", maxCharacters: 255, required: false))
     country = ProfileRules.country(reader, reader.string("country", maxCharacters: 2, required: false))
     language = reader.oneOf("language", ProfileRules.languages, required: false)
+    origin = ProfileOrigin(reading: reader)
     try reader.finish()
     self.fullName = Personal(fullName ?? "")
     self.email = email.map(Personal.init)

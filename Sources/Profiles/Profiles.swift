@@ -95,8 +95,24 @@ public struct Profiles: Sendable {
   // MARK: Writing
 
   /// Makes a subject and its profile. The subject's key is in the vault before the row is in the database.
+  ///
+  /// Throws `.suppressed`, with the field, for an import that carries late data of somebody who was erased; the refusal
+  /// is in the log.
   public func create(_ draft: ProfileDraft, _ context: AccessContext, answering: Answering<Profile>? = nil)
     async throws -> Profile
+  {
+    do {
+      return try await insert(draft, context, answering: answering)
+    } catch let error as CustodyError where error.code == .suppressed {
+      try await custody.note(
+        context, .profileCreated, outcome: .denied,
+        codes: ["reason": "suppressed", "field": error.field ?? "unknown"])
+      throw error
+    }
+  }
+
+  private func insert(_ draft: ProfileDraft, _ context: AccessContext, answering: Answering<Profile>?) async throws
+    -> Profile
   {
     try await custody.write(context, subjects: .creating) { unit in
       let subject = try unit.newSubject()
@@ -106,7 +122,11 @@ public struct Profiles: Sendable {
         identity: draft.identity, country: draft.country, language: draft.language, version: 1, createdAt: unit.now,
         updatedAt: unit.now)
       for (value, kind, field) in Self.tagged(profile) {
-        if let value { try unit.claim(value, as: kind, field: field, row: id, of: subject) }
+        guard let value else { continue }
+        try unit.claim(value, as: kind, field: field, row: id, of: subject)
+        if case .imported(let collectedAt) = draft.origin {
+          try unit.refuseSuppressed(value, as: kind, field: field, collectedAt: collectedAt)
+        }
       }
       try ProfileStore.insert(try Self.seal(profile, unit), tenant: context.tenant, in: unit.database)
       unit.record(.profileCreated, subject: subject, fields: Self.present(profile))

@@ -26,6 +26,12 @@ public struct Installation: Sendable {
   /// What the server is composed from.
   public var settings: ServerSettings
 
+  /// Backups of its vault, as a rotation takes them: real ones.
+  public var vaultBackups: any VaultBackups {
+    DumpedVaultBackups(
+      url: vault.url(user: DatabaseRoles.vaultBackup), folder: folder + "/backups", logger: log.logger)
+  }
+
   /// The origin that callers see; proofs are made for it, wherever the server listens.
   public static let origin = "https://privacy.example.test"
 

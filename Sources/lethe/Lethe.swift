@@ -20,11 +20,14 @@ struct Lethe: AsyncParsableCommand {
         lethe keys init                make the keyring and the log's signing key
         lethe tenant create --kind merchant --name "Example Ltd"
         lethe serve                    answer requests
+        lethe backup                   dump both databases, without the keyring
+        lethe recover                  bring restored databases up to what was published and erased
       """,
     version: Version.text,
     subcommands: [
       ServeCommand.self, DevCommand.self, MigrateCommand.self, KeysCommand.self, TenantCommand.self,
-      ArchiveCommand.self,
+      ArchiveCommand.self, BackupCommand.self, RestoreCommand.self, RecoverCommand.self,
+      HoldCommand.self,
     ])
 }
 

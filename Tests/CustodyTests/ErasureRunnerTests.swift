@@ -134,7 +134,7 @@ struct ErasureRunnerTests {
           ErasureRecord(
             tenant: house.tenant.uuid, subject: profile.subject.uuid, commitment: commitment, time: 12_345))
       case .keyDestroyed:
-        time = try await house.custody.destroyKey(of: profile.subject, commitment: commitment, house.somebody())
+        time = try await house.custody.destroyKey(of: profile.subject, commitment: commitment, house.somebody()).at
       case .published: try await house.server.checkpointer.publish(house.tenant)
       case .publishedUnnoted:
         try await house.server.checkpointer.publish(house.tenant)

@@ -235,8 +235,8 @@ struct IdempotencyTests {
       let today = Int32(Microseconds.now() / 86_400_000_000)
       func store(_ key: String, day: Int32, completed: Bool) async throws {
         let dayKey = try await house.custody.keys.dayKey(day, tenant: house.tenant)
-        let tag = dayKey.tag(.idempotency, "key:" + scope(context, key: key).text)
-        let print = dayKey.tag(.idempotency, "payload:" + SHA256Hex.of(body))
+        let tag = try dayKey.tag(.idempotency, "key:" + scope(context, key: key).text)
+        let print = try dayKey.tag(.idempotency, "payload:" + SHA256Hex.of(body))
         let fence = UUID()
         try await house.custody.data.transaction(settings: context.settings) { transaction in
           _ = try IdempotencyStore.claim(
@@ -273,7 +273,8 @@ struct IdempotencyTests {
       let names = try await withThrowingTaskGroup(of: [UInt8].self) { group in
         for _ in 0..<10 {
           group.addTask {
-            let keys = SubjectKeys(store: custody.keyStore, keyring: custody.keyring)
+            let keys = SubjectKeys(
+              store: custody.keyStore, keyring: custody.keyring, cache: try KeyCache(capacity: 0))
             return try await keys.dayKey(20_000, tenant: house.tenant).tag(.idempotency, "x")
           }
         }

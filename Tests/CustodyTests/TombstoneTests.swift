@@ -27,6 +27,8 @@ struct TombstoneTests {
     let access = try await house.open(.access, profile, note: "asked by phone")
     _ = try await house.rights.verify(access.id, by: .document, house.somebody())
     _ = try await house.rights.execute(access.id, house.somebody())
+    _ = try await house.custody.placeHold(
+      on: profile.subject, fields: [.profileFullName], basis: "tax_law", keepUntil: nil, .operation(house.tenant))
     let erasure = try await house.orderedErasure(of: profile, note: "asked by phone")
     return (profile, access.id, erasure)
   }
@@ -41,7 +43,7 @@ struct TombstoneTests {
       let tables = DataRegistry.tables.filter { table in
         table.columns.contains { $0.name == "subject_id" }
       }
-      #expect(tables.count == 9)
+      #expect(tables.count == 10)
       for table in tables where table.name != "actors" {
         let rows = try await house.number(
           "SELECT count(*) FROM \(unsafe: table.qualifiedName) WHERE subject_id = \(subject)")
@@ -164,8 +166,7 @@ struct TombstoneTests {
       }
       let owner = KeyOwner(kind: .subject, tenant: house.tenant.uuid, id: profile.subject.uuid)
       let (_, wrapped) = try house.custody.keyring.newKey(for: owner)
-      let inserted = try await house.custody.keyStore.insert(
-        .subject, id: profile.subject.uuid, tenant: house.tenant, subject: nil, wrapped: wrapped, at: 1)
+      let inserted = try await house.custody.keyStore.insert(owner, subject: nil, wrapped: wrapped, at: 1)
       #expect(!inserted)
       for statement in [
         "UPDATE vault.keys SET destroyed_at = NULL, wrapped = '\\x00', epoch = 1 WHERE key_id = '\(profile.subject)'",
@@ -242,7 +243,7 @@ struct TombstoneTests {
     }
   }
 
-  @Test("a second order for the same subject is refused, before and after the erasure")
+  @Test("a second order for the same subject is refused until the erasure is completed, and then completed at once")
   func secondOrder() async throws {
     try await withHouse { house in
       let profile = try await house.profile()
@@ -260,8 +261,18 @@ struct TombstoneTests {
       let state = try await house.rights.request(second, house.somebody()).state
       #expect(state == .approved)
       _ = try await house.runner().run(first, tenant: house.tenant)
-      let code = try await refusal { try await house.rights.execute(second, house.somebody()) }
-      #expect(code == .erased)
+      let officer = house.somebody()
+      let (completed, lines) = try await house.added { try await house.rights.execute(second, officer) }
+      #expect(completed.state == .completed)
+      #expect(completed.executedBy == officer.actor)
+      #expect(completed.completedAt != nil)
+      #expect(lines.map(\.action) == [.requestCompleted])
+      #expect(lines.first?.record.codes["reason"] == "already_erased")
+      #expect(lines.first?.record.codes["request"] == second.uuidString.lowercased())
+      #expect(lines.first?.record.subject == profile.subject.uuid)
+      let erasure = try await house.rights.erasure(of: second, house.somebody())
+      #expect(erasure == nil)
+      await #expect(throws: SubjectRightsError.self) { try await house.rights.execute(second, house.somebody()) }
       try await house.expectErasedOnce(first, of: profile.subject)
     }
   }

@@ -23,8 +23,14 @@ extension Custody {
 
   /// Step 3: destroys the subject's key, and every other key that belongs to the subject, and leaves a tombstone in
   /// the vault. Call only once the erasure is in the ledger. Idempotent: returns the time of the first destruction,
-  /// microseconds since the Unix epoch, which is the live erasure time.
-  public func destroyKey(of subject: SubjectID, commitment: [UInt8], _ context: AccessContext) async throws -> Int64 {
-    try await translating { try await keys.destroy(subject, commitment: commitment, tenant: context.tenant) }
+  /// microseconds since the Unix epoch, which is the live erasure time, and the newest epoch that there was: once that one
+  /// is retired, no backup of the key opens any more.
+  public func destroyKey(of subject: SubjectID, commitment: [UInt8], _ context: AccessContext) async throws
+    -> (at: Int64, epoch: Int32)
+  {
+    try await translating {
+      let destruction = try await keys.destroy(subject, commitment: commitment, tenant: context.tenant)
+      return (destruction.at, destruction.newestEpoch.rawValue)
+    }
   }
 }

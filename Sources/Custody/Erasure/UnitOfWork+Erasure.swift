@@ -2,16 +2,22 @@ public import Audit
 
 /// The mechanics of an erasure inside a unit of work. Who may order one, and in which state, is not decided here.
 extension UnitOfWork {
-  /// Step 1: tombstones the subject, moves its lookup tags, applies the registry's rules to every table, and puts
-  /// `erasure.started` into the log. From this commit on nothing of the subject is released.
+  /// Step 1: seals what holds keep under their own keys, tombstones the subject, moves its lookup tags, applies the
+  /// registry's rules to every table, and puts `erasure.started` into the log. From this commit on nothing of the
+  /// subject is released.
   ///
   /// Waits for every unit that holds the subject. Returns false, and does nothing, when it is tombstoned already.
-  public func tombstone(_ subject: SubjectID, codes: [String: String]) throws -> Bool {
+  ///
+  /// Throws `.stale` when other holds wait for this erasure than those of `sealing`, which
+  /// ``Custody/holdSealing(of:_:)`` makes; nil stands for none.
+  public func tombstone(_ subject: SubjectID, codes: [String: String], sealing: HoldSealing? = nil) throws -> Bool {
     guard try SubjectStore.lockForErasure(subject, tenant: context.tenant, in: database) else { return false }
-    // Subject first, then head: the order every writer keeps. With the head held, no read's side rows are in flight.
+    try sealHolds(of: subject, with: sealing)
+    // Subject, holds, tags, head: the order that every writer keeps, a rotation too. With the head held, no read's side
+    // rows are in flight.
+    try SubjectStore.moveTags(of: subject, tenant: context.tenant, at: now, in: database)
     try takeHead()
     try SubjectStore.markErasing(subject, tenant: context.tenant, at: now, in: database)
-    try SubjectStore.moveTags(of: subject, tenant: context.tenant, at: now, in: database)
     try SubjectStore.applyErasureRules(to: subject, tenant: context.tenant, at: now, in: database)
     record(.erasureStarted, subject: subject, codes: codes, aboutErasure: true)
     return true

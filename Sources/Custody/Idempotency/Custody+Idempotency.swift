@@ -30,10 +30,12 @@ extension Custody {
       let today = Int32(now / 86_400_000_000)
       let todayKey = try await keys.dayKey(today, tenant: context.tenant)
       let yesterdayKey = try await keys.dayKey(today - 1, tenant: context.tenant)
-      let tag = todayKey.tag(.idempotency, "key:" + scope.text)
-      let tagBefore = yesterdayKey.tag(.idempotency, "key:" + scope.text)
+      let tag = try todayKey.tag(.idempotency, "key:" + scope.text)
+      let tagBefore = try yesterdayKey.tag(.idempotency, "key:" + scope.text)
       let digest = "payload:" + SHA256Digest.hash(payload).hex
-      let prints = [today: todayKey.tag(.idempotency, digest), today - 1: yesterdayKey.tag(.idempotency, digest)]
+      let prints = [
+        today: try todayKey.tag(.idempotency, digest), today - 1: try yesterdayKey.tag(.idempotency, digest),
+      ]
       let fence = UUID()
       let found = try await data.transaction(settings: context.settings) { transaction -> Found in
         if let kept = try IdempotencyStore.find([tag, tagBefore], tenant: context.tenant, in: transaction) {

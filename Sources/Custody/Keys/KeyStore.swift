@@ -42,10 +42,10 @@ struct KeyStore: Sendable {
 
   /// Commits a new key durably. False when the id is taken, by a live key or by a tombstone.
   func insert(
-    _ kind: KeyOwner.Kind, id: UUID, tenant: TenantID, subject: SubjectID?, wrapped: WrappedKey, at now: Int64,
-    expires: Int64? = nil
+    _ owner: KeyOwner, subject: SubjectID?, wrapped: WrappedKey, at now: Int64, expires: Int64? = nil
   ) async throws -> Bool {
-    try await pool.transaction(settings: settings(tenant)) { transaction in
+    let tenant = TenantID(owner.tenant)
+    return try await pool.transaction(settings: settings(tenant)) { transaction in
       if let subject {
         // A key that belongs to a subject is not made once the subject's own is destroyed; an erasure waits for it.
         let rows = try transaction.query(
@@ -61,7 +61,7 @@ struct KeyStore: Sendable {
         """
         INSERT INTO vault.keys
           (tenant_id, kind, key_id, subject_id, epoch, wrapped, commitment, created_at, expires_at)
-        VALUES (\(tenant.uuid), \(Int(kind.rawValue)), \(id), \(subject?.uuid), \(wrapped.epoch.rawValue),
+        VALUES (\(tenant.uuid), \(Int(owner.kind.rawValue)), \(owner.id), \(subject?.uuid), \(wrapped.epoch.rawValue),
                 \(wrapped.blob), \(wrapped.commitment), \(now), \(expires))
         ON CONFLICT DO NOTHING
         """)
@@ -69,10 +69,18 @@ struct KeyStore: Sendable {
     }
   }
 
+  /// What a destruction left behind.
+  struct Destruction: Sendable {
+    /// When the key was destroyed, microseconds since the Unix epoch.
+    let at: Int64
+    /// The newest epoch that there was by then. No copy of the key can be wrapped under a later one.
+    let newestEpoch: EpochNumber
+  }
+
   /// Destroys the subject's key and every other key that belongs to the subject, in one commit, and returns the
   /// time of the destruction: of this one, or of the earlier one when it had happened before. Without a row for the
-  /// subject a tombstone is put in its place, so that a key for that id is never created later.
-  func destroy(subject: SubjectID, commitment: [UInt8], tenant: TenantID, at now: Int64) async throws -> Int64 {
+  /// subject a tombstone is put in its place, so that a key for that id is never created later. Every replica is told.
+  func destroy(subject: SubjectID, commitment: [UInt8], tenant: TenantID, at now: Int64) async throws -> Destruction {
     try await pool.transaction(settings: settings(tenant)) { transaction in
       try transaction.execute(
         """
@@ -92,16 +100,20 @@ struct KeyStore: Sendable {
         UPDATE vault.keys SET wrapped = NULL, epoch = NULL, destroyed_at = \(now)
         WHERE tenant_id = \(tenant.uuid) AND destroyed_at IS NULL AND subject_id = \(subject.uuid)
         """)
+      // After the row is held: whoever wrapped the key under an epoch had seen that epoch's row.
       let rows = try transaction.query(
         """
-        SELECT destroyed_at FROM vault.keys
+        SELECT destroyed_at, (SELECT max(epoch) FROM vault.epochs) AS newest_epoch FROM vault.keys
         WHERE tenant_id = \(tenant.uuid) AND kind = \(Int(KeyOwner.Kind.subject.rawValue))
           AND key_id = \(subject.uuid)
         """)
       guard let row = rows.first, let at = try row.decode("destroyed_at", as: Int64?.self) else {
         throw CustodyError(.keyMissing)
       }
-      return at
+      let owner = KeyOwner(kind: .subject, tenant: tenant.uuid, id: subject.uuid)
+      try Self.notify(KeyNotice.keyDestroyed, KeyNotice.payload(owner), in: transaction)
+      return Destruction(
+        at: at, newestEpoch: EpochNumber(rawValue: try row.decode("newest_epoch", as: Int32.self)))
     }
   }
 
@@ -123,23 +135,22 @@ struct KeyStore: Sendable {
         "INSERT INTO vault.installation (id, created_at) VALUES (\(installation), \(now)) ON CONFLICT DO NOTHING")
       let rows = try transaction.query("SELECT id FROM vault.installation")
       guard try rows.first?.decode("id", as: UUID.self) == installation else { return false }
-      for epoch in epochs {
-        try transaction.execute(
-          "INSERT INTO vault.epochs (epoch, created_at) VALUES (\(epoch.rawValue), \(now)) ON CONFLICT DO NOTHING")
+      // At the first start only: later, epochs come and go by rotations.
+      if try transaction.query("SELECT 1 FROM vault.epochs").isEmpty {
+        for epoch in epochs { try Self.insert(epoch, at: now, in: transaction) }
       }
       return true
     }
   }
 
-  /// How many live keys each epoch wraps, for the tenant.
-  func liveKeys(tenant: TenantID) async throws -> [Int32: Int64] {
-    let rows = try await pool.read(
-      """
-      SELECT epoch, count(*) AS live FROM vault.keys
-      WHERE tenant_id = \(tenant.uuid) AND destroyed_at IS NULL GROUP BY epoch
-      """, settings: settings(tenant))
-    var counts: [Int32: Int64] = [:]
-    for row in rows { counts[try row.decode("epoch", as: Int32.self)] = try row.decode("live", as: Int64.self) }
-    return counts
+  /// Lets keys be wrapped under an epoch.
+  static func insert(_ epoch: EpochNumber, at now: Int64, in transaction: Transaction) throws {
+    try transaction.execute(
+      "INSERT INTO vault.epochs (epoch, created_at) VALUES (\(epoch.rawValue), \(now)) ON CONFLICT DO NOTHING")
+  }
+
+  /// Tells every listener, when the transaction commits.
+  static func notify(_ channel: String, _ payload: String, in transaction: Transaction) throws {
+    try transaction.query("SELECT pg_notify(\(channel), \(payload))")
   }
 }

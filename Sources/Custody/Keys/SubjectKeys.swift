@@ -1,39 +1,62 @@
 import Foundation
+import Postgres
 import Synchronization
 import Vault
 
-/// Lends the keys that a unit of work needs: fetched from the vault database, unwrapped by the keyring, wiped when
-/// the last borrower lets go.
+/// Lends the keys that a unit of work needs: from the cache, or fetched from the vault database and unwrapped by the
+/// keyring. They are wiped when the last borrower lets go.
 ///
-/// Subject keys are fetched for each unit, so that an erasure is seen at once. The tenants' index keys are kept:
-/// they are few and live as long as their epoch.
+/// Nothing depends on the cache being right: a subject that is tombstoned meanwhile is noticed by the transaction that
+/// commits the entry, whatever was lent. The tenants' index keys are kept as long as their epochs.
 final class SubjectKeys: Sendable {
+  let cache: CachedKeys
   private let store: KeyStore
   private let keyring: any Keyring
   private let indexKeys = Mutex<[IndexKeyName: IndexKey]>([:])
+  private let dayKeys = Mutex<[KeyOwner: DataKey]>([:])
 
   private struct IndexKeyName: Hashable {
-    let owner: KeyOwner
+    let tenant: TenantID
     let epoch: EpochNumber
   }
 
-  init(store: KeyStore, keyring: any Keyring) {
+  init(store: KeyStore, keyring: any Keyring, cache: KeyCache) {
     self.store = store
     self.keyring = keyring
+    self.cache = CachedKeys(cache)
   }
+
+  // MARK: Subjects
 
   /// The keys of those subjects. Throws `.erased` when one is destroyed, `.keyMissing` when one has no row.
   func keys(of subjects: [SubjectID], tenant: TenantID) async throws -> [SubjectID: DataKey] {
-    let stored = try await store.find(.subject, subjects.map(\.uuid), tenant: tenant)
     var keys: [SubjectID: DataKey] = [:]
-    for subject in subjects {
+    for subject in subjects { keys[subject] = cache.key(for: Self.owner(of: subject, in: tenant)) }
+    let missing = subjects.filter { keys[$0] == nil }
+    if missing.isEmpty { return keys }
+    let ticket = cache.ticket()
+    let stored = try await store.find(.subject, missing.map(\.uuid), tenant: tenant)
+    for subject in missing {
       switch stored[subject.uuid] {
       case .live(let wrapped):
-        keys[subject] = try keyring.unwrap(
-          wrapped, for: KeyOwner(kind: .subject, tenant: tenant.uuid, id: subject.uuid))
+        let owner = Self.owner(of: subject, in: tenant)
+        let key = try unwrap(wrapped, for: owner)
+        cache.insert(key, for: owner, since: ticket)
+        keys[subject] = key
       case .destroyed: throw CustodyError(.erased)
       case nil: throw CustodyError(.keyMissing)
       }
+    }
+    return keys
+  }
+
+  /// The keys of those subjects that have one, for work that goes on without the others.
+  func liveKeys(among subjects: [SubjectID], tenant: TenantID) async throws -> [SubjectID: DataKey] {
+    let stored = try await store.find(.subject, subjects.map(\.uuid), tenant: tenant)
+    var keys: [SubjectID: DataKey] = [:]
+    for subject in subjects {
+      guard case .live(let wrapped) = stored[subject.uuid] else { continue }
+      keys[subject] = try unwrap(wrapped, for: Self.owner(of: subject, in: tenant))
     }
     return keys
   }
@@ -69,91 +92,131 @@ final class SubjectKeys: Sendable {
   /// whose data row never follows is harmless.
   func createSubject(tenant: TenantID) async throws -> (subject: SubjectID, key: DataKey, wrapped: WrappedKey) {
     let subject = SubjectID(UUID())
-    let owner = KeyOwner(kind: .subject, tenant: tenant.uuid, id: subject.uuid)
-    let (key, wrapped) = try keyring.newKey(for: owner)
-    guard
-      try await store.insert(
-        .subject, id: subject.uuid, tenant: tenant, subject: nil, wrapped: wrapped, at: Microseconds.now())
-    else { throw CustodyError(.taken, field: "subject") }
+    guard let (key, wrapped) = try await create(Self.owner(of: subject, in: tenant)) else {
+      throw CustodyError(.taken, field: "subject")
+    }
     return (subject, key, wrapped)
   }
+
+  /// Destroys the subject's key and everything else under it; returns the live erasure time, and the newest epoch under
+  /// which the key can ever have been wrapped.
+  func destroy(_ subject: SubjectID, commitment: [UInt8], tenant: TenantID) async throws -> KeyStore.Destruction {
+    let destruction = try await store.destroy(
+      subject: subject, commitment: commitment, tenant: tenant, at: Microseconds.now())
+    cache.evict(Self.owner(of: subject, in: tenant))
+    return destruction
+  }
+
+  // MARK: Expiring keys
 
   /// Makes a key that expires, belonging to a subject: it dies with the subject or at its time, whichever is first.
   func createExpiringKey(tenant: TenantID, subject: SubjectID?, id: UUID, expires: Int64) async throws -> DataKey {
     let owner = KeyOwner(kind: .expiring, tenant: tenant.uuid, id: id)
-    let (key, wrapped) = try keyring.newKey(for: owner)
-    if try await store.insert(
-      .expiring, id: id, tenant: tenant, subject: subject, wrapped: wrapped, at: Microseconds.now(), expires: expires)
-    {
-      return key
-    }
+    if let (key, _) = try await create(owner, subject: subject, expires: expires) { return key }
     return try await expiringKey(tenant: tenant, id: id)
   }
 
   /// An expiring key, while it lives; `.erased` afterwards.
   func expiringKey(tenant: TenantID, id: UUID) async throws -> DataKey {
-    switch try await store.find(.expiring, [id], tenant: tenant)[id] {
-    case .live(let wrapped):
-      try keyring.unwrap(wrapped, for: KeyOwner(kind: .expiring, tenant: tenant.uuid, id: id))
-    case .destroyed, nil: throw CustodyError(.erased)
-    }
+    try await key(for: KeyOwner(kind: .expiring, tenant: tenant.uuid, id: id))
   }
 
-  /// Destroys the subject's key and everything else under it; returns the live erasure time.
-  func destroy(_ subject: SubjectID, commitment: [UInt8], tenant: TenantID) async throws -> Int64 {
-    try await store.destroy(subject: subject, commitment: commitment, tenant: tenant, at: Microseconds.now())
+  /// The key of one day, random and gone after two: for fingerprints of requests, which could otherwise be guessed.
+  /// `day` counts from the Unix epoch. What it tags stays the same when key epochs rotate.
+  func dayKey(_ day: Int32, tenant: TenantID) async throws -> DataKey {
+    let owner = KeyOwner(kind: .expiring, tenant: tenant.uuid, id: Self.identifier(ofDay: day))
+    // A day that is over two days ago takes its key with it, here as in the vault.
+    let kept = [-1, 0, 1].map { Self.identifier(ofDay: day + $0) }
+    let known = dayKeys.withLock { known in
+      known = known.filter { kept.contains($0.key.id) }
+      return known[owner]
+    }
+    if let known { return known }
+    let made: DataKey
+    do {
+      made = try await expiringKey(tenant: tenant, id: owner.id)
+    } catch let error as CustodyError where error.code == .erased {
+      made = try await createExpiringKey(
+        tenant: tenant, subject: nil, id: owner.id, expires: (Int64(day) + 2) * 86_400_000_000)
+    }
+    dayKeys.withLock { known in
+      if known.count >= 4_096 { known.removeAll() }
+      known[owner] = made
+    }
+    return made
   }
+
+  // MARK: Tenants
 
   /// Makes the tenant's secret, unless it has one.
   func createTenantSecret(_ tenant: TenantID) async throws {
-    let owner = KeyOwner(kind: .tenant, tenant: tenant.uuid, id: tenant.uuid)
-    let (_, wrapped) = try keyring.newKey(for: owner)
-    _ = try await store.insert(
-      .tenant, id: tenant.uuid, tenant: tenant, subject: nil, wrapped: wrapped, at: Microseconds.now())
+    _ = try await create(KeyOwner(kind: .tenant, tenant: tenant.uuid, id: tenant.uuid))
   }
 
-  /// The tenant's index key of the active epoch: for every tag that is written.
-  func indexKey(of tenant: TenantID) async throws -> IndexKey {
+  /// The tenant's index keys, one for each epoch that the keyring holds, earliest first.
+  func indexKeys(of tenant: TenantID) async throws -> [IndexKey] {
+    let epochs = keyring.epochs.map(\.number)
+    let known = indexKeys.withLock { known in epochs.compactMap { known[IndexKeyName(tenant: tenant, epoch: $0)] } }
+    if known.count == epochs.count { return known }
     let owner = KeyOwner(kind: .tenant, tenant: tenant.uuid, id: tenant.uuid)
-    return try await indexKey(owner, tenant: tenant) { [store, keyring] in
-      guard case .live(let wrapped)? = try await store.find(.tenant, [tenant.uuid], tenant: tenant)[tenant.uuid] else {
-        throw CustodyError(.unknownTenant)
+    let secret: DataKey
+    do {
+      secret = try await key(for: owner)
+    } catch let error as CustodyError where error.code == .erased {
+      throw CustodyError(.unknownTenant)
+    }
+    let made = try epochs.map { epoch in
+      try keyring.indexKey(epoch: epoch, tenant: tenant.uuid, tenantSecret: secret)
+    }
+    indexKeys.withLock { known in
+      if known.count >= 4_096 { known.removeAll() }
+      // Those of epochs that are gone go as well.
+      known = known.filter { epochs.contains($0.key.epoch) }
+      for key in made { known[IndexKeyName(tenant: tenant, epoch: key.epoch)] = key }
+    }
+    return made
+  }
+
+  // MARK: Any key
+
+  /// Makes a key and commits it durably; nil when the id is taken, by a live key or a tombstone.
+  func create(_ owner: KeyOwner, subject: SubjectID? = nil, expires: Int64? = nil) async throws
+    -> (key: DataKey, wrapped: WrappedKey)?
+  {
+    var (key, wrapped) = try keyring.newKey(for: owner)
+    for isLast in [false, true] {
+      do {
+        let inserted = try await store.insert(
+          owner, subject: subject, wrapped: wrapped, at: Microseconds.now(), expires: expires)
+        return inserted ? (key, wrapped) : nil
+      } catch let error as PostgresError where error.sqlState == "23503" && !isLast {
+        // The vault knows the epoch no more: a rotation ended it. The keyring is read again.
+        _ = try keyring.refresh()
+        wrapped = try keyring.wrap(key, for: owner)
       }
+    }
+    throw CustodyError(.unavailable, field: "epochs")
+  }
+
+  /// A key that is not cached; `.erased` when it is destroyed or not there.
+  func key(for owner: KeyOwner) async throws -> DataKey {
+    let stored = try await store.find(owner.kind, [owner.id], tenant: TenantID(owner.tenant))
+    guard case .live(let wrapped)? = stored[owner.id] else { throw CustodyError(.erased) }
+    return try unwrap(wrapped, for: owner)
+  }
+
+  /// Unwraps, with a keyring that is read again when the key's epoch is unknown to this process.
+  func unwrap(_ wrapped: WrappedKey, for owner: KeyOwner) throws -> DataKey {
+    do {
+      return try keyring.unwrap(wrapped, for: owner)
+    } catch let error where error.code == .unknownEpoch {
+      guard try keyring.refresh() else { throw error }
       return try keyring.unwrap(wrapped, for: owner)
     }
   }
 
-  /// The index key of one day, random and gone after two: for fingerprints of requests, which could otherwise be
-  /// guessed. `day` counts from the Unix epoch.
-  func dayKey(_ day: Int32, tenant: TenantID) async throws -> IndexKey {
-    let id = Self.identifier(ofDay: day)
-    let owner = KeyOwner(kind: .expiring, tenant: tenant.uuid, id: id)
-    // A day that is over two days ago takes its key with it, here as in the vault.
-    let kept = [-1, 0, 1].map { Self.identifier(ofDay: day + $0) }
-    indexKeys.withLock { known in
-      known = known.filter { $0.key.owner.kind != .expiring || kept.contains($0.key.owner.id) }
-    }
-    return try await indexKey(owner, tenant: tenant) { [self] in
-      do {
-        return try await expiringKey(tenant: tenant, id: id)
-      } catch let error as CustodyError where error.code == .erased {
-        return try await createExpiringKey(
-          tenant: tenant, subject: nil, id: id, expires: (Int64(day) + 2) * 86_400_000_000)
-      }
-    }
-  }
-
-  private func indexKey(
-    _ owner: KeyOwner, tenant: TenantID, secret: () async throws -> DataKey
-  ) async throws -> IndexKey {
-    let name = IndexKeyName(owner: owner, epoch: keyring.activeEpoch)
-    if let known = indexKeys.withLock({ $0[name] }) { return known }
-    let made = try keyring.indexKey(epoch: name.epoch, tenant: tenant.uuid, tenantSecret: try await secret())
-    indexKeys.withLock { known in
-      if known.count >= 4_096 { known.removeAll() }
-      known[name] = made
-    }
-    return made
+  private static func owner(of subject: SubjectID, in tenant: TenantID) -> KeyOwner {
+    KeyOwner(kind: .subject, tenant: tenant.uuid, id: subject.uuid)
   }
 
   /// The fixed id of a day's key: the day in the last four bytes, a tag of its own before it.

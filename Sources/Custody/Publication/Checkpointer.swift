@@ -14,7 +14,7 @@ public struct Checkpointer: Sendable {
   public let archive: String
   /// The key that checkpoints are signed with. Shared with every server process, and with nobody else.
   let key: SigningKey
-  private let custody: Custody
+  let custody: Custody
   private let batchSize: Int
 
   /// A publisher of every tenant's log into `archive`.

@@ -1,17 +1,20 @@
 public import Audit
 import Foundation
 import Postgres
+import Signing
+import Vault
 
-/// Compares the data database with what was published and with what was erased, before anything is served.
+/// Compares both databases with what was published and with what was erased, and their epochs with the keyring, before
+/// anything is served.
 ///
 /// A data database that is behind the archive, or that has a live subject whose erasure is in the ledger, was
-/// restored from a backup: serving it would bring people back.
+/// restored from a backup: serving it would bring people back. `lethe recover` repairs what can be repaired.
 public struct StartupComparison: Sendable {
-  /// What was found of one tenant.
-  public enum Finding: Sendable, Equatable, CustomStringConvertible {
+  /// What was found.
+  public enum Finding: Sendable, Hashable, CustomStringConvertible {
     /// The archive covers more entries than the database has.
     case behindArchive(tenant: TenantID, database: Int64, archive: UInt64)
-    /// The database has another entry than the archive at that position.
+    /// The database has another entry than the archive at that position, the earliest that was looked at.
     case differsFromArchive(tenant: TenantID, sequence: UInt64)
     /// Subjects whose erasure is in the ledger are live in the database.
     case erasedSubjectsLive(tenant: TenantID, count: Int)
@@ -19,8 +22,22 @@ public struct StartupComparison: Sendable {
     case archiveMissing(tenant: TenantID, published: Int64)
     /// Subjects whose erasure is in the ledger have a key in the vault.
     case erasedKeysAlive(tenant: TenantID, count: Int)
+    /// Subjects are erased in the database, and the ledger says nothing of them: it is an older one, or was emptied.
+    case ledgerIncomplete(tenant: TenantID, count: Int)
     /// The origin host changed since the log began.
     case originChanged(tenant: TenantID)
+    /// The archive has the log of a tenant that the database does not know.
+    case tenantMissing(tenant: TenantID, archive: UInt64)
+    /// The vault does not know the tenant: it is from before the tenant was made.
+    case tenantSecretMissing(tenant: TenantID)
+    /// The databases need an epoch that came after the keyring's: the keyring is an old copy.
+    case keyringOlder(keyring: Int32, needed: Int32)
+    /// The data database's tags or its rotation name other epochs than the keyring holds.
+    case epochsDiffer(data: [Int32], keyring: [Int32])
+    /// The vault does not know the keyring's active epoch.
+    case vaultBehindEpochs(active: Int32)
+    /// Keys in the vault are wrapped under epochs whose keys are destroyed.
+    case keysOfLostEpochs(count: Int64)
 
     /// One line for the operator.
     public var description: String {
@@ -35,11 +52,43 @@ public struct StartupComparison: Sendable {
         "tenant \(tenant): \(published) entries were published, but LETHE_ARCHIVE has no checkpoint of them"
       case .erasedKeysAlive(let tenant, let count):
         "tenant \(tenant): \(count) erased subject(s) have a key in the vault; the vault is behind the ledger"
+      case .ledgerIncomplete(let tenant, let count):
+        "tenant \(tenant): \(count) erased subject(s) are not in the ledger of LETHE_ARCHIVE"
       case .originChanged(let tenant):
         "tenant \(tenant): the log began under another host than PUBLIC_ORIGIN names now"
+      case .tenantMissing(let tenant, let archive):
+        "tenant \(tenant): the archive has \(archive) log entries, the database does not know the tenant"
+      case .tenantSecretMissing(let tenant):
+        "tenant \(tenant): the vault does not know the tenant"
+      case .keyringOlder(let keyring, let needed):
+        "the keyring ends with epoch \(keyring), and the databases need epoch \(needed); it is an old copy"
+      case .epochsDiffer(let data, let keyring):
+        "the data database has lookup tags of epochs \(Self.list(data)), the keyring holds \(Self.list(keyring))"
+      case .vaultBehindEpochs(let active):
+        "the vault does not know epoch \(active), which the keyring uses"
+      case .keysOfLostEpochs(let count):
+        "\(count) key(s) in the vault are wrapped under an epoch that is retired; nothing opens them any more"
+      }
+    }
+
+    private static func list(_ epochs: [Int32]) -> String {
+      epochs.isEmpty ? "none" : epochs.map(String.init).joined(separator: ", ")
+    }
+
+    /// Whether `lethe recover` can do something about it, given the parts that there are.
+    public var isRepairable: Bool {
+      switch self {
+      case .behindArchive, .erasedSubjectsLive, .erasedKeysAlive, .ledgerIncomplete, .tenantMissing,
+        .tenantSecretMissing, .epochsDiffer, .vaultBehindEpochs:
+        true
+      case .differsFromArchive, .archiveMissing, .originChanged, .keyringOlder, .keysOfLostEpochs:
+        false
       }
     }
   }
+
+  /// How many entries before the end are compared one by one.
+  static let comparedEntries: UInt64 = 256
 
   private let custody: Custody
   private let checkpointer: Checkpointer
@@ -52,22 +101,30 @@ public struct StartupComparison: Sendable {
     self.ledger = ledger
   }
 
-  /// Every finding, over all tenants; empty when the database may be served.
+  /// Every finding, over all tenants; empty when the databases may be served.
+  ///
+  /// Throws `AuditError` when the archive can't be read or was signed by another key, and ``CustodyError``.
   public func findings() async throws -> [Finding] {
+    // Folders before tenants, records before rows: other replicas may add to both meanwhile.
+    let folders = checkpointer.tenantFolders()
     let erased = Dictionary(grouping: try ledger.records(), by: \.tenant)
     var findings: [Finding] = []
-    for tenant in try await custody.tenants() {
+    let tenants = try await custody.tenants()
+    for tenant in tenants {
       findings += try await compare(tenant.id, erased: (erased[tenant.id.uuid] ?? []).map { SubjectID($0.subject) })
     }
-    return findings
+    let known = Set(tenants.map(\.id))
+    for tenant in folders where !known.contains(tenant) {
+      guard let checkpoint = try checkpointer.writer(of: tenant).lastCheckpoint(), checkpoint.size > 0 else { continue }
+      findings.append(.tenantMissing(tenant: tenant, archive: checkpoint.size))
+    }
+    return findings + (try await EpochComparison.findings(custody))
   }
 
   private func compare(_ tenant: TenantID, erased: [SubjectID]) async throws -> [Finding] {
     let origin = custody.origin(of: tenant)
-    let writer = ArchiveWriter(
-      folder: checkpointer.folder(of: tenant), origin: origin, signer: checkpointer.signer(of: tenant))
-    let reader = ArchiveReader(folder: checkpointer.folder(of: tenant))
-    let settings = [SessionSetting(name: "app.tenant_id", value: tenant.description)]
+    let writer = checkpointer.writer(of: tenant)
+    let settings = AccessContext.operation(tenant).settings
     // Before the archive is opened: its checkpoints are signed under the origin's name.
     let began = try await custody.translating {
       try await custody.worker.transaction(settings: settings) { transaction in
@@ -77,25 +134,7 @@ public struct StartupComparison: Sendable {
     guard began == origin else { return [.originChanged(tenant: tenant)] }
     let (findings, resumable) = try await custody.translating {
       try await custody.worker.transaction(settings: settings) { transaction -> ([Finding], Set<SubjectID>) in
-        var findings: [Finding] = []
-        // The archive before the head: another replica may publish in between, and the head is never behind then.
-        let checkpoint = try writer.lastCheckpoint()
-        let head = try AuditLogStore.readHead(tenant: tenant, in: transaction)
-        if let checkpoint, checkpoint.size > 0 {
-          if checkpoint.size > UInt64(head.size) {
-            findings.append(.behindArchive(tenant: tenant, database: head.size, archive: checkpoint.size))
-          } else {
-            let last = checkpoint.size - 1
-            let stored = try AuditLogStore.leaf(at: Int64(last), tenant: tenant, in: transaction)
-            if stored != (try reader.leafHash(at: last)) {
-              findings.append(.differsFromArchive(tenant: tenant, sequence: last))
-            }
-          }
-        }
-        let published = try AuditLogStore.lastPublished(tenant: tenant, in: transaction)
-        if published > 0, try writer.lastCheckpoint() == nil {
-          findings.append(.archiveMissing(tenant: tenant, published: published))
-        }
+        var findings = try Self.compareLog(writer, tenant, transaction)
         let live = try SubjectStore.live(among: erased, tenant: tenant, in: transaction)
         if live > 0 { findings.append(.erasedSubjectsLive(tenant: tenant, count: live)) }
         return (findings, try SubjectStore.erasing(among: erased, tenant: tenant, in: transaction))
@@ -106,6 +145,73 @@ public struct StartupComparison: Sendable {
     // an erasure that another replica completes in between has lost its key by then.
     let settled = Set(erased).subtracting(resumable)
     let alive = try await custody.holdingKeys(among: Array(settled), .operation(tenant)).count
-    return alive > 0 ? findings + [.erasedKeysAlive(tenant: tenant, count: alive)] : findings
+    let missing = try await missingInLedger(tenant, known: Set(erased))
+    let secret = try await custody.translating {
+      try await custody.keyStore.find(.tenant, [tenant.uuid], tenant: tenant)[tenant.uuid]
+    }
+    return findings + (secret == nil ? [.tenantSecretMissing(tenant: tenant)] : [])
+      + (alive > 0 ? [.erasedKeysAlive(tenant: tenant, count: alive)] : [])
+      + (missing.isEmpty ? [] : [.ledgerIncomplete(tenant: tenant, count: missing.count)])
+  }
+
+  /// The published end of the log, held against the archive.
+  private static func compareLog(_ writer: ArchiveWriter, _ tenant: TenantID, _ transaction: Transaction) throws
+    -> [Finding]
+  {
+    // The archive before the head: another replica may publish in between, and the head is never behind then.
+    guard let checkpoint = try writer.lastCheckpoint() else {
+      let published = try AuditLogStore.lastPublished(tenant: tenant, in: transaction)
+      // Once more: the first publication may have come in between.
+      guard published > 0, try writer.lastCheckpoint() == nil else { return [] }
+      return [.archiveMissing(tenant: tenant, published: published)]
+    }
+    var findings: [Finding] = []
+    let head = try AuditLogStore.readHead(tenant: tenant, in: transaction)
+    let common = min(checkpoint.size, UInt64(head.size))
+    if checkpoint.size > UInt64(head.size) {
+      findings.append(.behindArchive(tenant: tenant, database: head.size, archive: checkpoint.size))
+    }
+    let first = common - min(common, comparedEntries)
+    let stored = try AuditLogStore.entries(
+      from: Int64(first), limit: Int(common - first), tenant: tenant, in: transaction)
+    let published = try writer.reader.leafHashes(in: first..<common, size: checkpoint.size)
+    for (offset, leaf) in published.enumerated()
+    where offset >= stored.count || MerkleTree.leafHash(stored[offset]) != leaf {
+      findings.append(.differsFromArchive(tenant: tenant, sequence: first + UInt64(offset)))
+      break
+    }
+    return findings
+  }
+
+  /// The erased subjects of the database that the ledger lacks.
+  private func missingInLedger(_ tenant: TenantID, known: Set<SubjectID>) async throws -> Set<SubjectID> {
+    var missing: Set<SubjectID> = []
+    var last: SubjectID?
+    while true {
+      let page = try await custody.erasedSubjects(in: tenant, after: last, limit: 5_000)
+      missing.formUnion(page.map(\.subject).filter { !known.contains($0) })
+      guard let end = page.last else { break }
+      last = end.subject
+    }
+    if missing.isEmpty { return [] }
+    // The ledger once more: what was erased since it was read is in it before the database says so.
+    return missing.subtracting(
+      try ledger.records().filter { $0.tenant == tenant.uuid }.map { SubjectID($0.subject) })
+  }
+}
+
+extension Checkpointer {
+  /// The writer of the tenant's folder.
+  func writer(of tenant: TenantID) -> ArchiveWriter {
+    ArchiveWriter(folder: folder(of: tenant), origin: custody.origin(of: tenant), signer: signer(of: tenant))
+  }
+
+  /// The tenants that have a folder in the archive.
+  func tenantFolders() -> [TenantID] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: archive)) ?? []
+    return names.sorted().compactMap { name in
+      guard let id = UUID(uuidString: name), TenantID(id).description == name else { return nil }
+      return TenantID(id)
+    }
   }
 }

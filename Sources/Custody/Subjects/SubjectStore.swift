@@ -58,14 +58,23 @@ enum SubjectStore {
   }
 
   /// Moves the subject's lookup tags, without the subject's id, to where late data is recognised by them.
+  ///
+  /// A rotation may hold such a row and add its tag of the next epoch meanwhile: deleting waits for it, and is repeated
+  /// with a new snapshot until there is nothing left.
   static func moveTags(of subject: SubjectID, tenant: TenantID, at now: Int64, in transaction: Transaction) throws {
-    try transaction.execute(
-      """
-      INSERT INTO custody.erased_tags (tenant_id, kind, epoch, tag, erased_at)
-      SELECT tenant_id, kind, epoch, tag, \(now) FROM custody.lookup_tags
-      WHERE tenant_id = \(tenant.uuid) AND subject_id = \(subject.uuid)
-      ON CONFLICT (tenant_id, kind, epoch, tag) DO UPDATE SET erased_at = excluded.erased_at
-      """)
+    var moved = 1
+    while moved > 0 {
+      moved = try transaction.execute(
+        """
+        WITH gone AS (
+          DELETE FROM custody.lookup_tags WHERE tenant_id = \(tenant.uuid) AND subject_id = \(subject.uuid)
+          RETURNING tenant_id, kind, epoch, tag
+        )
+        INSERT INTO custody.erased_tags (tenant_id, kind, epoch, tag, erased_at)
+        SELECT tenant_id, kind, epoch, tag, \(now) FROM gone
+        ON CONFLICT (tenant_id, kind, epoch, tag) DO UPDATE SET erased_at = excluded.erased_at
+        """)
+    }
   }
 
   /// How many of those subjects are live.

@@ -19,21 +19,27 @@ public final class UnitOfWork {
 
   private let keys: [SubjectID: DataKey]
   private let created: SubjectID?
-  private let indexKey: IndexKey
+  /// The keys of the epochs whose tags are written, earliest first: one, or two while a rotation moves tags.
+  let indexKeys: [IndexKey]
+  /// Those, and the keys of the other epochs that the keyring holds: for tags that are only asked for.
+  let allIndexKeys: [IndexKey]
+  private let suite: Suite
   private var opened: [SubjectID: [PersonalField]] = [:]
   private(set) var pending: [JournalEntry] = []
   private(set) var head: AuditLogStore.Head?
 
   init(
     context: AccessContext, database: Transaction, now: Int64, keys: [SubjectID: DataKey], created: SubjectID?,
-    indexKey: IndexKey
+    indexKeys: [IndexKey], allIndexKeys: [IndexKey], suite: Suite
   ) {
     self.context = context
     self.database = database
     self.now = now
     self.keys = keys
     self.created = created
-    self.indexKey = indexKey
+    self.indexKeys = indexKeys
+    self.allIndexKeys = allIndexKeys
+    self.suite = suite
   }
 
   /// The subject that this unit was asked to create. Throws `.notFound` in a unit that creates none.
@@ -54,7 +60,8 @@ public final class UnitOfWork {
   /// Seals bytes; see ``seal(_:as:row:of:)``.
   public func seal(bytes: [UInt8], as field: PersonalField, row: UUID, of subject: SubjectID) throws -> [UInt8] {
     try key(of: subject).seal(
-      bytes, at: FieldAddress(tenant: context.tenant.uuid, subject: subject.uuid, row: row, field: field.rawValue))
+      bytes, at: FieldAddress(tenant: context.tenant.uuid, subject: subject.uuid, row: row, field: field.rawValue),
+      suite: suite)
   }
 
   /// Opens a field. Opening it is recording a read: the entry is committed with this unit, or nothing is.
@@ -78,23 +85,17 @@ public final class UnitOfWork {
   public func claim(
     _ normalised: Personal<String>, as kind: TagKind, field: PersonalField, row: UUID, of subject: SubjectID
   ) throws {
-    let tag = indexKey.tag(kind, normalised.disclosed())
-    guard
-      try LookupTagStore.claim(
-        tag, kind: kind, epoch: indexKey.epoch, row: row, subject: subject, tenant: context.tenant, in: database)
-    else { throw CustodyError(.taken, field: field.name) }
+    // The earlier epoch first, in every unit: whoever comes second finds that tag taken.
+    for index in indexKeys {
+      let tag = LookupTagStore.Tag(epoch: index.epoch, bytes: index.tag(kind, normalised.disclosed()))
+      guard try LookupTagStore.claim(tag, kind: kind, row: row, subject: subject, tenant: context.tenant, in: database)
+      else { throw CustodyError(.taken, field: field.name) }
+    }
   }
 
   /// Releases what a row has claimed of that kind.
   public func release(_ kind: TagKind, row: UUID, of subject: SubjectID) throws {
     try LookupTagStore.release(kind: kind, row: row, subject: subject, tenant: context.tenant, in: database)
-  }
-
-  /// Whose value it is, if anybody's.
-  func owner(of normalised: Personal<String>, as kind: TagKind) throws -> (row: UUID, subject: SubjectID)? {
-    try LookupTagStore.find(
-      indexKey.tag(kind, normalised.disclosed()), kind: kind, epoch: indexKey.epoch, tenant: context.tenant,
-      in: database)
   }
 
   // MARK: The log

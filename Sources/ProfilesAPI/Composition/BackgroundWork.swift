@@ -11,19 +11,21 @@ struct BackgroundWork: Service {
   private let custody: Custody
   private let checkpointer: Checkpointer
   private let rights: SubjectRights
+  private let timeline: TimelineGuard
   private let interval: Duration
   private let logger: Logger
   private let wakes: AsyncStream<Void>
   private let waker: AsyncStream<Void>.Continuation
 
   init(
-    runner: ErasureRunner, custody: Custody, checkpointer: Checkpointer, rights: SubjectRights, interval: Duration,
-    logger: Logger
+    runner: ErasureRunner, custody: Custody, checkpointer: Checkpointer, rights: SubjectRights,
+    timeline: TimelineGuard, interval: Duration, logger: Logger
   ) {
     self.runner = runner
     self.custody = custody
     self.checkpointer = checkpointer
     self.rights = rights
+    self.timeline = timeline
     self.interval = interval
     self.logger = logger
     (wakes, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -60,22 +62,39 @@ struct BackgroundWork: Service {
   }
 
   private func round() async {
+    guard timeline.isServing else { return }
     await attempt("carry erasures on") { try await runner.resumeAll() }
+    await attempt("make erasures final") { try await runner.finaliseAll() }
     await attempt("list tenants") {
       for tenant in try await custody.tenants() {
         // One tenant's trouble holds up nobody else.
-        await attempt("publish a checkpoint") { try await checkpointer.publish(tenant.id) }
+        await attempt("publish a checkpoint") {
+          do {
+            try await checkpointer.publish(tenant.id)
+          } catch let error as CustodyError where error == CustodyError(.unavailable, field: "archive") {
+            timeline.suspect()
+            throw error
+          }
+        }
       }
     }
   }
 
   private func cleanUp() async {
+    guard timeline.isServing else { return }
+    let reconciliation = Reconciliation(custody: custody, logger: logger)
     await attempt("delete used proofs") { try await custody.deleteExpiredProofs() }
     await attempt("list tenants") {
       for tenant in try await custody.tenants() {
         await attempt("delete what has had its time") {
           try await custody.deleteExpired(in: tenant.id)
           try await rights.deleteExpiredPackages(in: tenant.id)
+        }
+        await attempt("release holds that have had their time") {
+          try await custody.releaseExpiredHolds(in: tenant.id)
+        }
+        await attempt("compare subjects with keys") {
+          try await reconciliation.runIfDue(tenant.id, isServable: timeline.isServable)
         }
       }
     }

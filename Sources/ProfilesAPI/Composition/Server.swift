@@ -20,20 +20,21 @@ import Vault
 /// Call ``prepare(_:logger:)``, then ``run(afterStep:onServing:)``; it returns when the task is cancelled or a
 /// signal asks for it, after the requests that were accepted are finished.
 public struct Server: Sendable {
-  /// The settings that it was composed from.
-  public let settings: ServerSettings
-  /// The door to personal data.
-  public let custody: Custody
-  /// Publishes the logs.
-  public let checkpointer: Checkpointer
-  /// The file of erasures.
-  public let ledger: ErasureLedger
+  /// What it is composed from.
+  public let parts: ServerParts
   /// The profiles.
   public let profiles: Profiles
 
-  private let data: PostgresPool
-  private let worker: PostgresPool
-  private let vault: PostgresPool
+  /// The settings that it was composed from.
+  public var settings: ServerSettings { parts.settings }
+  /// The door to personal data.
+  public var custody: Custody { parts.custody }
+  /// Publishes the logs.
+  public var checkpointer: Checkpointer { parts.checkpointer }
+  /// The file of erasures.
+  public var ledger: ErasureLedger { parts.ledger }
+
+  private let timeline: TimelineGuard
   private let phase = ServicePhase()
   private let logger: Logger
 
@@ -52,56 +53,16 @@ public struct Server: Sendable {
   /// answered: roles, PostgreSQL's logging, the vault's installation, and that neither database is behind what was
   /// published or erased.
   public static func prepare(_ settings: ServerSettings, logger: Logger) async throws -> Server {
-    for gap in ProcessHardening.apply() { logger.warning("hardening is incomplete", metadata: ["gap": "\(gap)"]) }
-    let keyring: FileKeyring
-    do { keyring = try FileKeyring.open(at: settings.keyringPath) } catch { throw Refusal("LETHE_KEYRING: \(error)") }
-    let key: SigningKey
-    do { key = try SigningKeyFile.load(from: settings.signingKeyPath) } catch { throw Refusal("signing key: \(error)") }
-
-    let data = PostgresPool(
-      PoolConfiguration(url: settings.databaseURL, role: "application", size: 4, applicationName: "lethe"),
-      logger: logger)
-    let worker = PostgresPool(
-      PoolConfiguration(url: settings.workerDatabaseURL, role: "worker", size: 2, applicationName: "lethe-worker"),
-      logger: logger)
-    let vault = PostgresPool(
-      PoolConfiguration(url: settings.vaultDatabaseURL, role: "vault", size: 2, applicationName: "lethe-vault"),
-      logger: logger)
-    for (name, pool) in [("DATABASE_URL", data), ("WORKER_DATABASE_URL", worker), ("VAULT_DATABASE_URL", vault)] {
-      do {
-        try await pool.start()
-        try await ServerGuard.refusePrivilegedRole(pool)
-        try await ServerGuard.refuseUnsafeLogging(pool)
-      } catch let error as StartupRefusal {
-        throw Refusal("\(name): \(error)")
-      } catch let error as PostgresError {
-        // What libpq says of a connection: hosts, databases and roles, which the operator named.
-        let cause = error.code == .connection ? ": " + (error.unsafeMessage.split(separator: "\n").first ?? "") : nil
-        throw Refusal("\(name): can't be used: \(error)\(cause ?? "")")
-      }
-    }
-
-    let custody = Custody(
-      data: data, worker: worker, vault: vault, keyring: keyring,
-      originHost: try originHost(of: settings.publicOrigin), logger: logger)
+    let parts = try await ServerParts.open(settings, logger: logger)
     let server = Server(
-      settings: settings, custody: custody,
-      checkpointer: Checkpointer(custody: custody, archive: settings.archivePath, key: key),
-      ledger: ErasureLedger(path: settings.archivePath + "/erasures/ledger"), profiles: Profiles(custody: custody),
-      data: data, worker: worker, vault: vault, logger: logger)
-    do {
-      try await custody.bindVault()
-    } catch let error as PostgresError where ["42P01", "3F000"].contains(error.sqlState) {
-      throw Refusal("VAULT_DATABASE_URL: the database is not migrated; run `lethe migrate`")
-    } catch let error as CustodyError where error.code == .keyMissing {
-      throw Refusal("VAULT_DATABASE_URL: this vault belongs to another keyring (installation)")
-    }
+      parts: parts, profiles: Profiles(custody: parts.custody), timeline: TimelineGuard(parts: parts, logger: logger),
+      logger: logger)
     let findings: [StartupComparison.Finding]
     do {
       findings = try await StartupComparison(
-        custody: custody, checkpointer: server.checkpointer, ledger: server.ledger
+        custody: parts.custody, checkpointer: parts.checkpointer, ledger: parts.ledger
       ).findings()
-    } catch let error as PostgresError where ["42P01", "3F000"].contains(error.sqlState) {
+    } catch let error as PostgresError where error.isOfMissingSchema {
       throw Refusal("DATABASE_URL: the database is not migrated; run `lethe migrate`")
     } catch let error as AuditError {
       let hint = error.code == .signature ? " (was it published with another LETHE_SIGNING_KEY?)" : ""
@@ -110,7 +71,7 @@ public struct Server: Sendable {
     if !findings.isEmpty {
       throw Refusal(
         "the databases and the archive don't agree; nothing is served until they do "
-          + "(runbooks/README.md):\n  " + findings.map(\.description).joined(separator: "\n  "))
+          + "(`lethe recover`, runbooks/restore-from-backup.md):\n  " + findings.map(\.description).joined(separator: "\n  "))
     }
     return server
   }
@@ -124,11 +85,7 @@ public struct Server: Sendable {
   }
 
   /// Closes the pools of a server that is not run.
-  public func close() async {
-    await data.shutdown()
-    await worker.shutdown()
-    await vault.shutdown()
-  }
+  public func close() async { await parts.close() }
 
   // MARK: Running
 
@@ -146,7 +103,7 @@ public struct Server: Sendable {
         afterStep: afterStep),
       custody: custody, checkpointer: checkpointer,
       rights: SubjectRights(custody: custody, profiles: profiles, policy: settings.retention),
-      interval: .seconds(settings.checkpointSeconds), logger: logger)
+      timeline: timeline, interval: .seconds(settings.checkpointSeconds), logger: logger)
     let api = Application(
       router: try router(erasureOrdered: work.wake),
       configuration: ApplicationConfiguration(
@@ -166,6 +123,9 @@ public struct Server: Sendable {
       configuration: ServiceGroupConfiguration(
         services: [
           .init(service: work, successTerminationBehavior: .gracefullyShutdownGroup),
+          .init(service: timeline),
+          .init(service: RotationWork(parts: parts, timeline: timeline, logger: logger)),
+          .init(service: KeyNoticesWork(custody: custody)),
           .init(service: ops, successTerminationBehavior: .gracefullyShutdownGroup),
           .init(service: api, successTerminationBehavior: .gracefullyShutdownGroup),
         ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
@@ -180,7 +140,8 @@ public struct Server: Sendable {
   }
 
   private var health: HealthRoutes {
-    HealthRoutes(pools: [("data", data), ("vault", vault)], phase: phase)
+    HealthRoutes(
+      pools: [("data", parts.data), ("vault", parts.vault)], phase: phase, isServable: { timeline.isServing })
   }
 
   /// Every route of the API.
@@ -189,12 +150,13 @@ public struct Server: Sendable {
       policy: AuthenticationPolicy(
         issuer: settings.tokenIssuer, audience: settings.tokenAudience,
         origin: try ExternalOrigin(settings.publicOrigin)),
-      keys: IssuerKeys(source: settings.keySource), replay: ReplayGuard(proofs: UsedProofs(pool: data)),
+      keys: IssuerKeys(source: settings.keySource), replay: ReplayGuard(proofs: UsedProofs(pool: parts.data)),
       revocation: nil, now: { Microseconds.now() / 1_000_000 })
     let gate = Gate(
       authenticator: authenticator, custody: custody, actors: ActorDirectory(custody: custody), logger: logger)
     let router = Router(context: APIContext.self)
     router.add(middleware: AnswerMiddleware(logger: logger))
+    router.add(middleware: TimelineMiddleware(timeline: timeline))
     ProfileRoutes(profiles: profiles, gate: gate).add(to: router)
     SubjectRightsRoutes(
       rights: SubjectRights(custody: custody, profiles: profiles, policy: settings.retention), gate: gate,

@@ -1,5 +1,7 @@
+public import Custody
 public import Policies
 public import Tokens
+public import Vault
 
 /// What a server is composed from; read from the environment by the program, given by hand in tests.
 public struct ServerSettings: Sendable {
@@ -11,6 +13,18 @@ public struct ServerSettings: Sendable {
   public var vaultDatabaseURL: String
   /// The keyring's file.
   public var keyringPath: String
+  /// The file with the keyring's passphrase; nil for a keyring without one.
+  public var keyringPassphrasePath: String?
+  /// The cipher of what is sealed from now on.
+  public var suite: Suite
+  /// The age in days at which an epoch is rotated; nil for never.
+  public var rotationDays: Int?
+  /// How many subject keys are kept in memory at most.
+  public var cachedKeys: Int
+  /// Standbys of the vault that must confirm a rotation, by their application names, besides those that are connected.
+  public var requiredStandbys: [String]
+  /// How a rotation takes its backup of the vault.
+  public var vaultBackups: any VaultBackups
   /// The log's signing key, a file of its own.
   public var signingKeyPath: String
   /// The archive's root folder.
@@ -39,8 +53,16 @@ public struct ServerSettings: Sendable {
     databaseURL: String, workerDatabaseURL: String, vaultDatabaseURL: String, keyringPath: String,
     signingKeyPath: String, archivePath: String, publicOrigin: String, tokenIssuer: String, tokenAudience: String,
     keySource: any KeySource, bind: String = "127.0.0.1", httpPort: Int = 3002, opsPort: Int = 9464,
-    checkpointSeconds: Int = 1, retention: RetentionPolicy = .standard
+    checkpointSeconds: Int = 1, retention: RetentionPolicy = .standard, keyringPassphrasePath: String? = nil,
+    suite: Suite = .preferred, rotationDays: Int? = nil, cachedKeys: Int = 100_000, requiredStandbys: [String] = [],
+    vaultBackups: any VaultBackups = NoVaultBackups()
   ) {
+    self.keyringPassphrasePath = keyringPassphrasePath
+    self.suite = suite
+    self.rotationDays = rotationDays
+    self.cachedKeys = cachedKeys
+    self.requiredStandbys = requiredStandbys
+    self.vaultBackups = vaultBackups
     self.databaseURL = databaseURL
     self.workerDatabaseURL = workerDatabaseURL
     self.vaultDatabaseURL = vaultDatabaseURL
@@ -56,5 +78,16 @@ public struct ServerSettings: Sendable {
     self.opsPort = opsPort
     self.checkpointSeconds = checkpointSeconds
     self.retention = retention
+  }
+}
+
+/// Stands for a backup that nobody has configured: a rotation waits.
+public struct NoVaultBackups: VaultBackups {
+  /// Makes the stand-in.
+  public init() {}
+
+  /// Throws, saying which variable is missing.
+  public func take(_ body: @escaping @Sendable (BackedUpKey) throws -> Void) async throws -> String {
+    throw Server.Refusal("BACKUP_VAULT_DATABASE_URL is not set")
   }
 }

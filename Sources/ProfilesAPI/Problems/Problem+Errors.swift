@@ -55,6 +55,10 @@ extension Problem {
       self = Problem(
         .conflict, "taken", "A value that must be unique is taken.",
         errors: error.field.map { [FieldError(pointer: "/\($0)", code: "taken")] } ?? [])
+    case .suppressed:
+      self = Problem(
+        .conflict, "suppressed", "This person's data has been erased since; late data isn't taken in.",
+        errors: error.field.map { [FieldError(pointer: "/\($0)", code: "suppressed")] } ?? [])
     case .stale:
       self = Problem(
         .preconditionFailed, "stale", "The resource has changed since it was read.",

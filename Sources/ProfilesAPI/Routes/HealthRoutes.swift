@@ -8,11 +8,16 @@ import Synchronization
 public struct HealthRoutes: Sendable {
   private let pools: [(name: String, pool: PostgresPool)]
   private let phase: ServicePhase
+  private let isServable: @Sendable () -> Bool
 
-  /// Asks those pools.
-  public init(pools: [(name: String, pool: PostgresPool)], phase: ServicePhase) {
+  /// Asks those pools, and whether the databases behind them may be served.
+  public init(
+    pools: [(name: String, pool: PostgresPool)], phase: ServicePhase,
+    isServable: @escaping @Sendable () -> Bool = { true }
+  ) {
     self.pools = pools
     self.phase = phase
+    self.isServable = isServable
   }
 
   /// Adds the three routes, without authentication.
@@ -33,6 +38,10 @@ public struct HealthRoutes: Sendable {
         let answers = await pool.isAnswering()
         ready = ready && answers
         parts.append(member(name, answers ? "reachable" : "unreachable"))
+      }
+      if !isServable() {
+        ready = false
+        parts.append(member("timeline", "unrecovered"))
       }
       return try Response.json(
         .object([member("status", ready ? "ready" : "unready"), JSONMember("parts", .object(parts))]),

@@ -32,9 +32,11 @@ struct SubjectRightsRoutes {
         let page = try await rights.page(
           state: try query.oneOf("state", RequestState.self), type: try query.oneOf("type", RequestType.self),
           after: try query.cursor(), limit: try query.limit(), call.context)
+        let erasures = try await rights.erasures(
+          of: page.requests.filter { $0.type == .erasure }.map(\.id), call.context)
         return try .json(
           .object([
-            JSONMember("items", .array(page.requests.map { $0.json() })),
+            JSONMember("items", .array(page.requests.map { $0.json(erasure: erasures[$0.id]) })),
             member("next", page.next.map { Cursor(after: $0).text }),
           ]))
       })

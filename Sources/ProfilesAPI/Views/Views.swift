@@ -60,7 +60,9 @@ extension SubjectRequest {
           .object([
             member("step", erasure.step.rawValue), member("erased_at", erasure.destroyedAt.map(Timestamp.text)),
             JSONMember("log_sequence", erasure.completedSequence.map(JSONValue.integer) ?? .null),
-            member("certificate", erasure.isCertified ? "issued" : nil),
+            JSONMember("key_epoch", erasure.keyEpoch.map { .integer(Int64($0)) } ?? .null),
+            member("key_backups_dead_by", erasure.keyBackupsDeadBy),
+            member("certificate", erasure.certificate?.rawValue),
           ])))
     }
     return .object(members)

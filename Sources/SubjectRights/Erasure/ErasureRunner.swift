@@ -9,17 +9,17 @@ public import Policies
 /// Every step is one commit, guarded by a row lock on the erasure, and does nothing when it has happened: any number
 /// of runners on any number of replicas complete an erasure exactly once.
 public struct ErasureRunner: Sendable {
-  private let custody: Custody
-  private let checkpointer: Checkpointer
+  let custody: Custody
+  let checkpointer: Checkpointer
+  let logger: Logger
   private let ledger: ErasureLedger
   private let policy: RetentionPolicy
-  private let logger: Logger
   private let afterStep: @Sendable (ErasureStep) -> Void
 
   /// - Parameter afterStep: called when a step is committed, before the next begins; for fault injection.
   public init(
-    custody: Custody, checkpointer: Checkpointer, ledger: ErasureLedger, policy: RetentionPolicy, logger: Logger,
-    afterStep: @escaping @Sendable (ErasureStep) -> Void = { _ in }
+    custody: Custody, checkpointer: Checkpointer, ledger: ErasureLedger, policy: RetentionPolicy,
+    logger: Logger, afterStep: @escaping @Sendable (ErasureStep) -> Void = { _ in }
   ) {
     self.custody = custody
     self.checkpointer = checkpointer
@@ -75,7 +75,7 @@ public struct ErasureRunner: Sendable {
     try await custody.operate(context) { unit in try Self.held(request, unit).step }
   }
 
-  private static func held(_ request: UUID, _ unit: UnitOfWork) throws -> ErasureStore.Erasure {
+  static func held(_ request: UUID, _ unit: UnitOfWork) throws -> ErasureStore.Erasure {
     guard let erasure = try ErasureStore.locked(request, tenant: unit.context.tenant, in: unit.database) else {
       throw CustodyError(.notFound)
     }
@@ -95,10 +95,14 @@ public struct ErasureRunner: Sendable {
   }
 
   private func tombstone(_ request: UUID, _ context: AccessContext) async throws -> ErasureStep {
-    try await custody.operate(context) { unit in
+    let ordered = try await custody.operate(context) { unit in try Self.held(request, unit) }
+    guard ordered.step == .ordered else { return ordered.step }
+    let sealing = try await custody.holdSealing(of: ordered.subject, context)
+    return try await custody.operate(context) { unit in
       let erasure = try Self.held(request, unit)
       guard erasure.step == .ordered else { return erasure.step }
-      _ = try unit.tombstone(erasure.subject, codes: Self.codes(erasure))
+      // Another hold since: this throws, and the next round begins with its key.
+      _ = try unit.tombstone(erasure.subject, codes: Self.codes(erasure), sealing: sealing)
       try ErasureStore.tombstoned(request, at: unit.now, tenant: context.tenant, in: unit.database)
       return .tombstoned
     }
@@ -121,27 +125,31 @@ public struct ErasureRunner: Sendable {
   private func destroyKey(_ request: UUID, _ context: AccessContext) async throws -> ErasureStep {
     let erasure = try await custody.operate(context) { unit in try Self.held(request, unit) }
     guard erasure.step == .ledgered else { return erasure.step }
-    let time = try await custody.destroyKey(of: erasure.subject, commitment: erasure.commitment, context)
+    let key = try await custody.destroyKey(of: erasure.subject, commitment: erasure.commitment, context)
     return try await custody.operate(context) { unit in
       let erasure = try Self.held(request, unit)
       guard erasure.step == .ledgered else { return erasure.step }
-      try ErasureStore.destroyed(request, at: time, tenant: context.tenant, in: unit.database)
+      try ErasureStore.destroyed(request, at: key.at, epoch: key.epoch, tenant: context.tenant, in: unit.database)
       return .keyDestroyed
     }
   }
 
   private func complete(_ request: UUID, _ context: AccessContext) async throws -> ErasureStep {
     let destroyed = try await custody.operate(context) { unit in try Self.held(request, unit) }
-    // Once more, though the step says so: a vault that was restored meanwhile has the key again.
-    _ = try await custody.destroyKey(of: destroyed.subject, commitment: destroyed.commitment, context)
+    // Once more, though the step says so: a vault that was restored meanwhile has the key again, and whatever epoch
+    // there is by now may have wrapped it.
+    let key = try await custody.destroyKey(of: destroyed.subject, commitment: destroyed.commitment, context)
     return try await custody.operate(context) { unit in
       let erasure = try Self.held(request, unit)
       guard erasure.step == .keyDestroyed, let destroyedAt = erasure.destroyedAt else { return erasure.step }
       try RequestStore.complete(request, at: unit.now, tenant: context.tenant, in: unit.database)
       unit.recordAboutErasure(.requestCompleted, subject: erasure.subject, codes: Self.codes(erasure))
+      let epoch = max(erasure.keyEpoch ?? 0, key.epoch)
       let sequence = try unit.completeErasure(
-        of: erasure.subject, erasedAt: destroyedAt, codes: Self.codes(erasure))
-      try ErasureStore.completed(request, sequence: sequence, tenant: context.tenant, in: unit.database)
+        of: erasure.subject, erasedAt: destroyedAt,
+        codes: Self.codes(erasure).merging(["key_epoch": String(epoch)]) { first, _ in first })
+      try ErasureStore.completed(
+        request, sequence: sequence, epoch: epoch, tenant: context.tenant, in: unit.database)
       return .completed
     }
   }
@@ -151,25 +159,35 @@ public struct ErasureRunner: Sendable {
     guard let covered = try await checkpointer.publish(context.tenant) else { return nil }
     let checkpointer = checkpointer
     let policy = policy
-    return try await custody.operate(context) { unit in
+    let completed = try await custody.operate(context) { unit in try Self.held(request, unit) }
+    guard completed.step == .completed else { return completed.step }
+    // Fixed with the entry of the completion, which names it.
+    guard let epoch = completed.keyEpoch else { throw CustodyError(.unavailable, field: "key_epoch") }
+    let backups = KeyBackups(
+      epoch: epoch, deadBy: try await custody.keyBackupsDeadBy(epoch: epoch),
+      copies: Int32(clamping: try await custody.outstandingCopies(of: epoch)))
+    return try await custody.operate(context) { unit -> ErasureStep? in
       let erasure = try Self.held(request, unit)
       guard erasure.step == .completed, let sequence = erasure.completedSequence,
         let destroyedAt = erasure.destroyedAt
       else { return erasure.step }
       guard covered > UInt64(sequence) else { return nil }
       let certificate = try Self.certificate(
-        erasure, sequence: sequence, destroyedAt: destroyedAt, checkpointer: checkpointer, policy: policy,
-        tenant: context.tenant)
+        erasure, sequence: sequence, destroyedAt: destroyedAt, exempted: try unit.exemptions(of: erasure.subject),
+        backups: backups, checkpointer: checkpointer, policy: policy, tenant: context.tenant)
       try ErasureStore.certified(
-        request, certificate: certificate, at: unit.now, tenant: context.tenant, in: unit.database)
+        request, certificate: certificate, deadBy: backups.deadBy, copies: backups.copies, at: unit.now,
+        tenant: context.tenant, in: unit.database)
       unit.recordAboutErasure(
         .certificateIssued, subject: erasure.subject,
-        codes: Self.codes(erasure).merging(["retention_policy": policy.version]) { first, _ in first })
+        codes: Self.codes(erasure).merging(
+          ["stage": CertificateStage.issued.rawValue, "retention_policy": policy.version]
+        ) { first, _ in first })
       return .certified
     }
   }
 
-  private static func codes(_ erasure: ErasureStore.Erasure) -> [String: String] {
+  static func codes(_ erasure: ErasureStore.Erasure) -> [String: String] {
     [
       "request": erasure.request.uuidString.lowercased(),
       "key_commitment": Custody.hex(erasure.commitment),

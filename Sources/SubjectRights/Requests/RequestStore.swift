@@ -117,6 +117,19 @@ enum RequestStore {
       """)
   }
 
+  /// Writes that nothing was left to do: the person was erased by another request.
+  static func completeErased(
+    _ id: UUID, by actor: ActorID, at now: Int64, tenant: TenantID, in transaction: Transaction
+  ) throws {
+    try transaction.execute(
+      """
+      UPDATE subject_rights.requests
+      SET state = 'completed', executed_by = \(actor.uuid), executed_at = \(now), completed_at = \(now),
+          version = version + 1
+      WHERE tenant_id = \(tenant.uuid) AND id = \(id) AND state = 'approved'
+      """)
+  }
+
   /// Writes that the request is done.
   static func complete(_ id: UUID, at now: Int64, tenant: TenantID, in transaction: Transaction) throws {
     try transaction.execute(

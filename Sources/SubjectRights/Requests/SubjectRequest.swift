@@ -86,8 +86,23 @@ public struct ErasureProgress: Sendable, Equatable {
   public let destroyedAt: Int64?
   /// The position of `erasure.completed` in the tenant's log.
   public let completedSequence: Int64?
-  /// Whether the certificate is there.
-  public let isCertified: Bool
+  /// The newest epoch that existed when the key was destroyed.
+  public let keyEpoch: Int32?
+  /// `YYYY-MM-DD`, as the newest certificate says it: by when no backup of the key is of use, or since when none is.
+  public let keyBackupsDeadBy: String?
+  /// The stage of the newest certificate; nil while there is none.
+  public let certificate: CertificateStage?
+
+  /// Whether a certificate is there.
+  public var isCertified: Bool { certificate != nil }
+}
+
+/// The stage of an erasure's certificate.
+public enum CertificateStage: String, Sendable {
+  /// Erased live; backups of the key die by the date given, once one is promised.
+  case issued
+  /// The epoch's key is destroyed: backups of the key are dead, too.
+  case final
 }
 
 /// A rule of subject rights that was not met.

@@ -70,7 +70,7 @@ struct DevCommand: AsyncParsableCommand {
       Console.say("  tenant     \(tenant)")
     }
     try await SamplePopulation(server: server, home: home, tenant: tenant).fill(to: sample)
-    try home.writeEnvironment(settings, identities)
+    try home.writeEnvironment(settings, identities, databases)
     try await server.run(afterStep: FaultInjection.afterStep(environment)) { _ in
       Self.greet(settings.publicOrigin, home, developmentIssuer: identities.isDevelopment)
     }

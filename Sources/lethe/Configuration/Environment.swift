@@ -1,4 +1,5 @@
 import Configuration
+import Custody
 import Foundation
 import Logging
 import Policies
@@ -6,6 +7,7 @@ import ProfilesAPI
 import Redaction
 import StrictJSON
 import Tokens
+import Vault
 
 /// What the environment says. A value that is there and wrong is an error that names the variable and never shows
 /// what it holds.
@@ -49,6 +51,7 @@ struct Environment {
   var keyringPath: String { text("LETHE_KEYRING") ?? home + "/keyring" }
   var signingKeyPath: String { text("LETHE_SIGNING_KEY") ?? home + "/signing-key.pem" }
   var archivePath: String { text("LETHE_ARCHIVE") ?? home + "/archive" }
+  var backupsPath: String { text("LETHE_BACKUPS") ?? home + "/backups" }
 
   // MARK: The server
 
@@ -66,7 +69,47 @@ struct Environment {
       keySource: try keySource(try required("TOKEN_JWKS", "the issuer's keys: an https URL or a file")),
       bind: text("BIND") ?? "127.0.0.1", httpPort: httpPort,
       opsPort: try integer("OPS_PORT", in: 0...65_535, default: 9464),
-      checkpointSeconds: try integer("CHECKPOINT_SECONDS", in: 1...3_600, default: 1), retention: try retention())
+      checkpointSeconds: try integer("CHECKPOINT_SECONDS", in: 1...3_600, default: 1), retention: try retention()
+    ).with(try keySettings())
+  }
+
+  /// What concerns keys in a server's settings.
+  ///
+  /// - Parameter vaultBackupURL: the vault under the backup's role, where BACKUP_VAULT_DATABASE_URL names none.
+  func keySettings(vaultBackupURL: String? = nil) throws -> KeySettings {
+    let days = try integer("KEY_ROTATION_DAYS", in: 0...3_650, default: 30)
+    return KeySettings(
+      passphrasePath: text("LETHE_KEYRING_PASSPHRASE_FILE"), suite: try suite(), rotationDays: days == 0 ? nil : days,
+      cachedKeys: try integer("KEY_CACHE_SIZE", in: 0...1_000_000, default: 100_000),
+      requiredStandbys: (text("VAULT_STANDBYS") ?? "").split(separator: ",").map {
+        $0.trimmingCharacters(in: .whitespaces)
+      }, vaultBackups: try vaultBackups(otherwise: vaultBackupURL))
+  }
+
+  /// How a rotation takes its backup of the vault: with `pg_dump`, where a role for it is named.
+  private func vaultBackups(otherwise standard: String?) throws -> any VaultBackups {
+    guard let url = text("BACKUP_VAULT_DATABASE_URL", secret: true) ?? standard else { return NoVaultBackups() }
+    return DumpedVaultBackups(url: url, folder: backupsPath, logger: try logger())
+  }
+
+  private func suite() throws -> Suite {
+    guard let name = text("LETHE_SUITE") else { return .aes256gcm }
+    guard let suite = Suite(name: name) else {
+      throw Fault(
+        description: "LETHE_SUITE is none of \(Suite.allCases.map(\.name).joined(separator: ", "))")
+    }
+    return suite
+  }
+
+  /// The keyring, opened with its passphrase where one is named.
+  func keyring() throws -> FileKeyring {
+    try FileKeyring.open(at: keyringPath, passphrase: try passphrase())
+  }
+
+  /// The keyring's passphrase, from the file that is named; nil where none is.
+  func passphrase() throws -> KeyringPassphrase? {
+    guard let path = text("LETHE_KEYRING_PASSPHRASE_FILE") else { return nil }
+    return try KeyringPassphrase(readingFile: path)
   }
 
   /// Where the issuer's keys come from: an https URL, or a file.

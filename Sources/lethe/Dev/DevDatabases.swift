@@ -51,7 +51,18 @@ struct DevDatabases {
       keySource: try environment.keySource(identities.keySetLocation), bind: environment.text("BIND") ?? "127.0.0.1",
       httpPort: httpPort, opsPort: try environment.integer("OPS_PORT", in: 0...65_535, default: 9464),
       checkpointSeconds: try environment.integer("CHECKPOINT_SECONDS", in: 1...3_600, default: 1),
-      retention: try environment.retention())
+      retention: try environment.retention()
+    ).with(try environment.keySettings(vaultBackupURL: backupURLs?.vault))
+  }
+
+  /// The databases under the backups' roles; nil for real databases, whose roles have variables of their own.
+  var backupURLs: (data: String, vault: String)? {
+    cluster.map { cluster in
+      (
+        cluster.url(database: DatabaseRoles.dataDatabase, user: DatabaseRoles.backup),
+        cluster.url(database: DatabaseRoles.vaultDatabase, user: DatabaseRoles.vaultBackup)
+      )
+    }
   }
 
   /// Stops the private cluster.

@@ -49,14 +49,18 @@ struct DevHome {
   }
 
   /// Writes what a second process needs to reach the same parts: `set -a; . $LETHE_HOME/run/environment`.
-  func writeEnvironment(_ settings: ServerSettings, _ identities: DevIdentities) throws {
-    let lines = [
+  func writeEnvironment(_ settings: ServerSettings, _ identities: DevIdentities, _ databases: DevDatabases) throws {
+    var variables = [
       ("DATABASE_URL", settings.databaseURL), ("WORKER_DATABASE_URL", settings.workerDatabaseURL),
       ("VAULT_DATABASE_URL", settings.vaultDatabaseURL), ("LETHE_KEYRING", settings.keyringPath),
       ("LETHE_SIGNING_KEY", settings.signingKeyPath), ("LETHE_ARCHIVE", settings.archivePath),
       ("PUBLIC_ORIGIN", settings.publicOrigin), ("TOKEN_ISSUER", settings.tokenIssuer),
       ("TOKEN_AUDIENCE", settings.tokenAudience), ("TOKEN_JWKS", identities.keySetLocation),
-    ].map { "\($0)='\($1)'\n" }
+    ]
+    if let backups = databases.backupURLs {
+      variables += [("BACKUP_DATABASE_URL", backups.data), ("BACKUP_VAULT_DATABASE_URL", backups.vault)]
+    }
+    let lines = variables.map { "\($0)='\($1)'\n" }
     try write(Array(lines.joined().utf8), to: path + "/run/environment")
   }
 }

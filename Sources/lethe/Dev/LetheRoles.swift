@@ -7,7 +7,11 @@ enum LetheRoles {
   static func create(in cluster: LocalCluster) async throws {
     try await cluster.sql(DatabaseRoles.createRoles)
     let existing = try await cluster.sql(DatabaseRoles.listDatabases).split(separator: "\n").map(String.init)
-    if !existing.contains(DatabaseRoles.dataDatabase) { try await cluster.sql(DatabaseRoles.createDataDatabase()) }
-    if !existing.contains(DatabaseRoles.vaultDatabase) { try await cluster.sql(DatabaseRoles.createVaultDatabase()) }
+    let (data, vault) = (DatabaseRoles.dataDatabase, DatabaseRoles.vaultDatabase)
+    // Who may connect is said again at every start: a newer version may have a role more.
+    try await cluster.sql(
+      existing.contains(data) ? DatabaseRoles.restrictDataDatabase(named: data) : DatabaseRoles.createDataDatabase())
+    try await cluster.sql(
+      existing.contains(vault) ? DatabaseRoles.restrictVaultDatabase(named: vault) : DatabaseRoles.createVaultDatabase())
   }
 }

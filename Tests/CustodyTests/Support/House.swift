@@ -87,7 +87,8 @@ struct House: Sendable {
   /// Only the tombstone, without a request.
   @discardableResult
   func tombstone(_ subject: SubjectID) async throws -> Bool {
-    try await custody.operate(.operation(tenant)) { try $0.tombstone(subject, codes: [:]) }
+    let sealing = try await custody.holdSealing(of: subject, .operation(tenant))
+    return try await custody.operate(.operation(tenant)) { try $0.tombstone(subject, codes: [:], sealing: sealing) }
   }
 
   // MARK: The databases as a superuser sees them
@@ -185,7 +186,7 @@ struct House: Sendable {
       pool(settings.databaseURL, "application"), pool(settings.workerDatabaseURL, "worker"),
       pool(settings.vaultDatabaseURL, "vault"),
     ]
-    let own = Custody(
+    let own = try Custody(
       data: pools[0], worker: pools[1], vault: pools[2], keyring: custody.keyring, originHost: custody.originHost,
       logger: installation.log.logger)
     do {

@@ -1,0 +1,118 @@
+public import Audit
+public import Custody
+import Foundation
+public import Logging
+public import Postgres
+import Signing
+public import Vault
+
+/// What every program over the databases opens: keyring, signing key, pools, custody, archive. Checked one by one, but
+/// not against each other: a server also asks whether the databases may be served, a recovery makes it so.
+public struct ServerParts: Sendable {
+  /// The settings that they were opened by.
+  public let settings: ServerSettings
+  /// The epoch keys.
+  public let keyring: any Keyring
+  /// The data database under the application's role.
+  public let data: PostgresPool
+  /// The data database under the worker's role.
+  public let worker: PostgresPool
+  /// The vault database under its own role.
+  public let vault: PostgresPool
+  /// The door to personal data.
+  public let custody: Custody
+  /// Publishes the logs.
+  public let checkpointer: Checkpointer
+  /// The file of erasures.
+  public let ledger: ErasureLedger
+
+  /// Opens them. Throws ``Server/Refusal`` with one line for the operator; what was opened is closed then.
+  ///
+  /// - Parameters:
+  ///   - program: what PostgreSQL calls the connections. A recovery tells a service by it.
+  ///   - keyring: one that is open already, instead of the settings'.
+  public static func open(
+    _ settings: ServerSettings, as program: String = "lethe", keyring opened: (any Keyring)? = nil, logger: Logger
+  ) async throws -> ServerParts {
+    for gap in ProcessHardening.apply() { logger.warning("hardening is incomplete", metadata: ["gap": "\(gap)"]) }
+    guard settings.suite.isAvailable else {
+      throw Server.Refusal(
+        "LETHE_SUITE: this CPU has no AES instructions; set LETHE_SUITE=\(Suite.xchacha20poly1305.name)")
+    }
+    let keyring: any Keyring = if let opened { opened } else { try keyring(settings) }
+    let key: SigningKey
+    do {
+      key = try SigningKeyFile.load(from: settings.signingKeyPath)
+    } catch { throw Server.Refusal("signing key: \(error)") }
+    let host = try Server.originHost(of: settings.publicOrigin)
+
+    func pool(_ url: String, _ role: String, _ size: Int, _ name: String) -> PostgresPool {
+      PostgresPool(
+        PoolConfiguration(url: url, role: role, size: size, applicationName: name, watchesIdentity: true),
+        logger: logger)
+    }
+    let data = pool(settings.databaseURL, "application", 4, program)
+    let worker = pool(settings.workerDatabaseURL, "worker", 2, program + "-worker")
+    let vault = pool(settings.vaultDatabaseURL, "vault", 2, program + "-vault")
+    for (name, pool) in [("DATABASE_URL", data), ("WORKER_DATABASE_URL", worker), ("VAULT_DATABASE_URL", vault)] {
+      do {
+        try await pool.start()
+        try await ServerGuard.refusePrivilegedRole(pool)
+        try await ServerGuard.refuseUnsafeLogging(pool)
+      } catch let error as StartupRefusal {
+        throw Server.Refusal("\(name): \(error)")
+      } catch let error as PostgresError {
+        // What libpq says of a connection: hosts, databases and roles, which the operator named.
+        let cause = error.code == .connection ? ": " + (error.unsafeMessage.split(separator: "\n").first ?? "") : nil
+        throw Server.Refusal("\(name): can't be used: \(error)\(cause ?? "")")
+      }
+    }
+
+    let custody: Custody
+    do {
+      custody = try Custody(
+        data: data, worker: worker, vault: vault, keyring: keyring, suite: settings.suite,
+        cachedKeys: settings.cachedKeys, schedule: RotationSchedule(days: settings.rotationDays), originHost: host,
+        logger: logger)
+    } catch let error as VaultError {
+      throw Server.Refusal("KEY_CACHE_SIZE: \(error)")
+    }
+    let parts = ServerParts(
+      settings: settings, keyring: keyring, data: data, worker: worker, vault: vault, custody: custody,
+      checkpointer: Checkpointer(custody: custody, archive: settings.archivePath, key: key),
+      ledger: ErasureLedger(path: settings.archivePath + "/erasures/ledger"))
+    do {
+      try await custody.bindVault()
+    } catch let error as PostgresError where error.isOfMissingSchema {
+      throw Server.Refusal("DATABASE_URL, VAULT_DATABASE_URL: a database is not migrated; run `lethe migrate`")
+    } catch let error as CustodyError where error.code == .keyMissing {
+      throw Server.Refusal("VAULT_DATABASE_URL: this vault belongs to another keyring (installation)")
+    }
+    return parts
+  }
+
+  /// Opens the keyring, with its passphrase where one is named.
+  public static func keyring(_ settings: ServerSettings) throws -> FileKeyring {
+    var passphrase: KeyringPassphrase?
+    if let path = settings.keyringPassphrasePath {
+      do { passphrase = try KeyringPassphrase(readingFile: path) } catch {
+        throw Server.Refusal("LETHE_KEYRING_PASSPHRASE_FILE: \(error)")
+      }
+    }
+    do { return try FileKeyring.open(at: settings.keyringPath, passphrase: passphrase) } catch {
+      throw Server.Refusal("LETHE_KEYRING: \(error)")
+    }
+  }
+
+  /// Closes the pools.
+  public func close() async {
+    await data.shutdown()
+    await worker.shutdown()
+    await vault.shutdown()
+  }
+}
+
+extension PostgresError {
+  /// Whether a table or a schema isn't there: the database is not migrated.
+  var isOfMissingSchema: Bool { ["42P01", "3F000"].contains(sqlState) }
+}
