@@ -1,6 +1,6 @@
 # Every target does its own set-up, so the first thing to type may be any of them.
 #
-#   ARGS="…"     arguments for the program that 'make run' or 'make bench' starts
+#   ARGS="…"     arguments for the program that 'make run', 'make bench' or 'make forensics' starts
 #   COVERAGE=1   measure coverage. One build folder holds one kind of build: changing this recompiles everything,
 #                so use the same value for 'test' and 'demo' when both are run
 #   JOBS=2       how many compilations run at once
@@ -16,7 +16,7 @@ JOBS ?=
 BUILD_FLAGS := $(if $(filter 1,$(COVERAGE)),--enable-code-coverage) $(if $(JOBS),-j $(JOBS))
 BIN := .build/debug
 
-.PHONY: help setup build run test demo bench lint format coverage clean first-build
+.PHONY: help setup build run test demo bench forensics lint format coverage clean first-build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ demo: setup first-build ## walk through an erasure from request to certificate
 
 bench: setup ## measure, in release mode
 	swift run $(if $(JOBS),-j $(JOBS)) -c release --package-path Benchmarks lethe-bench $(ARGS)
+
+forensics: setup ## erase somebody, rotate, and look for the key in every file that is left
+	swift run $(if $(JOBS),-j $(JOBS)) -c release --package-path Benchmarks lethe-forensics $(ARGS)
 
 lint: ## check format, layout, dependency arrows, links
 	@tools/setup.sh --lint

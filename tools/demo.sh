@@ -154,6 +154,7 @@ check 'the identity is verified by a call back' as officer request verify "$eras
 check 'whoever opened it can not approve it (403)' refused 1 as officer request approve "$erasure"
 check 'it can not be executed without an approval' refused 1 as officer request execute "$erasure"
 "$tools/pg_dump" -Fc -f "$work/before.dump" "$superuser"
+"$tools/pg_dump" -Fc -f "$work/vault-before.dump" "$vault_superuser"
 check 'last night'"'"'s dump of the data database has the rows' test -s "$work/before.dump"
 check 'a second officer approves' as officer2 request approve "$erasure"
 check 'it is executed and certified' as officer request execute "$erasure" --wait
@@ -204,7 +205,35 @@ kill -TERM "$second" && wait "$second" 2>/dev/null
 second=""
 
 # --- 7 -----------------------------------------------------------------------------------------------------------
-chapter '7. The proof: the server is stopped, and somebody verifies who trusts nothing on it'
+chapter '7. The epoch rotates: what was erased is dead in every backup of the keys'
+as officer api GET "/privacy/data/$erasure" >"$work/issued.json"
+check 'the certificate is issued' equals "$(jq -r .erasure.certificate "$work/issued.json")" issued
+check 'and promises a day' equals "$(jq -r '.erasure.key_backups_dead_by | test("^2[0-9-]{9}$")' "$work/issued.json")" true
+check 'the epoch is replaced while the service answers' "$bin/lethe" keys rotate
+"$bin/lethe" keys status --json >"$work/epochs.json" 2>/dev/null
+check 'the keyring holds the second epoch alone' equals "$(jq -c '[.epochs[].epoch]' "$work/epochs.json")" '[2]'
+check 'everybody else still reads' equals "$(as admin api GET '/profiles?limit=200' | jq '.items | length')" 12
+stage=""
+for _ in $(seq 1 50); do
+  stage=$(as officer api GET "/privacy/data/$erasure" | jq -r .erasure.certificate)
+  [ "$stage" = final ] && break
+  sleep 0.2
+done
+check 'the certificate is final' equals "$stage" final
+sql "${superuser/lethe_data/postgres}" 'CREATE DATABASE oldvault OWNER lethe_vault_owner' >/dev/null
+"$tools/pg_restore" --no-comments -d "${superuser/lethe_data/oldvault}" "$work/vault-before.dump" 2>"$work/oldvault.err"
+check 'last night'"'"'s dump of the vault still has the wrapped key' equals "$(sql "${superuser/lethe_data/oldvault}" \
+  "SELECT count(*) FROM vault.keys WHERE key_id = '$subject' AND wrapped IS NOT NULL")" 1
+status=0
+(
+  export VAULT_DATABASE_URL="${VAULT_DATABASE_URL/lethe_vault?/oldvault?}"
+  serve_restored "$(free_port)" "$work/empty-archive"
+) >"$work/oldvault.out" 2>&1 || status=$?
+check 'a service over both old dumps and today'"'"'s keyring refuses to start' equals "$status" 1
+check 'because nothing holds that epoch'"'"'s key any more' contains "$work/oldvault.out" epoch
+
+# --- 8 -----------------------------------------------------------------------------------------------------------
+chapter '8. The proof: the server is stopped, and somebody verifies who trusts nothing on it'
 check 'the certificate is downloaded' as officer certificate download "$erasure" --out "$work/certificate.json"
 check 'the log is exported' as auditor audit export --out "$work/audit"
 vkey=$(echo "$work"/audit/*/vkey)
@@ -228,10 +257,10 @@ check 'one flipped bit in a copy of the log is found (exit 2)' equals "$status" 
 check 'and located, by file' contains "$work/tampered.out" "${bundle##*/tampered/*/tile/}"
 grep -F tile/ "$work/tampered.out" | head -2 | sed 's/^/          /'
 
-# --- 8 -----------------------------------------------------------------------------------------------------------
-chapter '8. No personal value of the story is anywhere: logs, dumps, archive'
+# --- 9 -----------------------------------------------------------------------------------------------------------
+chapter '9. No personal value of the story is anywhere: logs, dumps, archive'
 unset DATABASE_URL WORKER_DATABASE_URL VAULT_DATABASE_URL LETHE_KEYRING LETHE_SIGNING_KEY LETHE_ARCHIVE
-unset PUBLIC_ORIGIN TOKEN_ISSUER TOKEN_AUDIENCE TOKEN_JWKS
+unset PUBLIC_ORIGIN TOKEN_ISSUER TOKEN_AUDIENCE TOKEN_JWKS BACKUP_DATABASE_URL BACKUP_VAULT_DATABASE_URL
 "$bin/lethe" dev --sample 12 >"$work/dev2.out" 2>>"$work/dev.err" &
 server=$!
 check 'a second start reuses the data' until_ready "$url" "$server"

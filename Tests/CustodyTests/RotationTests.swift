@@ -205,7 +205,11 @@ struct RotationTests {
       let (stops, stop) = AsyncStream<Void>.makeStream()
       let run = Task {
         try await house.rotation(batchSize: 2) { _ in
-          if seen.withLock({ $0 += 1; return $0 == reports }) { stop.yield() }
+          let count = seen.withLock { seen in
+            seen += 1
+            return seen
+          }
+          if count == reports { stop.yield() }
         }.run()
       }
       let canceller = Task {

@@ -27,7 +27,9 @@ struct RotationKilledTests {
     func complain(_ text: String) { unexpected.withLock { $0.append(text) } }
   }
 
-  @Test("at 200 points under load loses nobody, leaves nobody unreadable, and brings nobody back", .timeLimit(.minutes(10)))
+  @Test(
+    "at 200 points under load loses nobody, leaves nobody unreadable, and brings nobody back",
+    .timeLimit(.minutes(10)))
   func killed() async throws {
     try await withHome { home in
       let port = try ServiceProcess.freePort()
@@ -78,7 +80,7 @@ struct RotationKilledTests {
         #expect(read.json["email"]?.string == person.email)
         let found = try await service.call(
           "POST", "/profiles:search", as: admin, body: #"{"email":"\#(person.email)"}"#)
-        #expect(found.json["profiles"]?.array?.first?["id"]?.string == person.id)
+        #expect(found.json["items"]?.array?.first?["id"]?.string == person.id)
       }
       #expect(ledger.erased.count > 2)
       for person in ledger.erased {
@@ -89,15 +91,15 @@ struct RotationKilledTests {
         #expect(read.status == 410)
         let found = try await service.call(
           "POST", "/profiles:search", as: admin, body: #"{"email":"\#(person.email)"}"#)
-        #expect(found.json["profiles"]?.array?.isEmpty == true)
+        #expect(found.json["items"]?.array?.isEmpty == true)
       }
       // The sample people were there before the first rotation, and all of them still are.
-      var (count, path): (Int, String?) = (0, "/profiles?limit=200")
+      var (count, path): (Int, String?) = (0, "/profiles?limit=100")
       while let page = path {
         let answer = try await service.call("GET", page, as: admin)
         #expect(answer.status == 200)
-        count += answer.json["profiles"]?.array?.count ?? 0
-        path = answer.json["next"]?.string.map { "/profiles?limit=200&after=\($0)" }
+        count += answer.json["items"]?.array?.count ?? 0
+        path = answer.json["next"]?.string.map { "/profiles?limit=100&cursor=\($0)" }
       }
       #expect(count == 60 + living.count)
       service.interrupt()

@@ -5,5 +5,6 @@ import ArgumentParser
 struct LetheBench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "lethe-bench", abstract: "Measures lethe's parts beside the libraries below them.",
-    subcommands: [MeasureCommand.self, ServeChildCommand.self], defaultSubcommand: MeasureCommand.self)
+    subcommands: [MeasureCommand.self, ServeChildCommand.self, RotateChildCommand.self],
+    defaultSubcommand: MeasureCommand.self)
 }

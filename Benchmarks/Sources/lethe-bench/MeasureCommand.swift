@@ -6,17 +6,19 @@ struct MeasureCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "measure", abstract: "Measures, and prints what it found.",
     discussion: """
-      Groups: vault, tokens, audit, profiles, http, start. It says what is fast, not whether that is good: it ends with
+      Groups: vault, tokens, audit, profiles, erasure, rotation, http, start. It says what is fast, not whether that is good: it ends with
       0 whatever the ratios are.
 
       EXAMPLES
         lethe-bench --quick
         lethe-bench --only vault/seal
+        lethe-bench --only rotation --subjects 200000
         lethe-bench --json > results.json
       """)
 
   @Option(help: "Only measurements whose name contains this.") var only: String?
   @Flag(help: "Fewer and shorter rounds.") var quick = false
+  @Option(help: "How many people a rotation is measured with; 1,000,000, or 50,000 with --quick.") var subjects: Int?
   @Flag(help: "JSON with every round, instead of tables.") var json = false
   @Option(help: "Where databases go; a folder of its own in the temporary folder without one.") var folder: String?
   @Option(help: "The lethe program that is started.") var lethe = Self.builtLethe
@@ -36,6 +38,9 @@ struct MeasureCommand: AsyncParsableCommand {
     findings.append(try await TokenMeasurements(harness: harness).run())
     findings.append(try await AuditMeasurements(harness: harness).run())
     findings.append(try await ProfileMeasurements(harness: harness).run())
+    findings.append(try await ErasureMeasurements(harness: harness).run())
+    findings.append(
+      try await RotationMeasurements(harness: harness, subjects: subjects ?? (quick ? 50_000 : 1_000_000)).run())
     findings.append(try await HTTPMeasurements(harness: harness).run())
     findings.append(try await StartMeasurements(harness: harness, lethe: lethe).run())
     let report = Report(machine: machine, quick: quick, findings: findings)

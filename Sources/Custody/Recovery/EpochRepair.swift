@@ -19,7 +19,8 @@ struct EpochRepair: Sendable {
     let state = try await EpochComparison.taken(custody)
     let needsRepair = !state.dataFits || !state.vault.contains(state.active)
     if needsRepair {
-      progress("putting epochs right: the keyring holds \(state.held.map { String($0.rawValue) }.joined(separator: ", "))")
+      let held = state.held.map { String($0.rawValue) }.joined(separator: ", ")
+      progress("putting epochs right: the keyring holds \(held)")
       try await admit(state)
     }
     let written = try await writtenEpochs(state, isRepaired: needsRepair)

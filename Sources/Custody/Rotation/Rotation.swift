@@ -95,33 +95,28 @@ public struct Rotation: Sendable {
         try await backfill(rotation, lock)
         let unreadable = try await catchUp(rotation, lock)
         guard unreadable == 0 else { return try await wait(for: .unreadableTags(unreadable), rotation) }
-        guard try await closeEpoch(rotation) else { continue }  // wrapped meanwhile: once more
-        try await move(rotation, to: .switched)
+        // A key that was wrapped meanwhile keeps the epoch open: once more.
+        if try await closeEpoch(rotation) { try await move(rotation, to: .switched) }
       case .switched:
         try requireBoth(rotation)
         // Repeated after a crash: once the vault has no such epoch, no key can be wrapped under it.
-        guard try await closeEpoch(rotation) else {
+        if try await closeEpoch(rotation) {
+          if let obstacle = try await confirm(rotation) { return try await wait(for: obstacle, rotation) }
+          try await move(rotation, to: .retire)
+        } else {
           try await backfill(rotation, lock)
-          continue
         }
-        let position = try await vault.position()
-        let missing = try await unconfirmed(position)
-        guard missing.isEmpty else { return try await wait(for: .standbys(missing), rotation) }
-        switch try await freshBackup(rotation) {
-        case .success(let name):
-          try await custody.worker.transaction { transaction in
-            try RotationStore.confirm(position: position, backup: name, rotation, in: transaction)
-          }
-        case .failure(let obstacle): return try await wait(for: obstacle.obstacle, rotation)
-        }
-        try await move(rotation, to: .retire)
       case .retire:
         try await deleteTags(rotation)
         try await custody.worker.transaction { try EpochStore.delete(rotation.from, in: $0) }
         try lock.check()
-        try custody.keyring.destroy(rotation.from)
-        try await finish(rotation)
-        return .retired(rotation.from)
+        // The last look before what can't be undone: a vault that was restored meanwhile needs the old key again.
+        if try await closeEpoch(rotation) {
+          try custody.keyring.destroy(rotation.from)
+          try await finish(rotation)
+          return .retired(rotation.from)
+        }
+        try await reopen(rotation)
       case .retired: return .retired(rotation.from)
       }
       next = try await custody.rotation()
@@ -297,6 +292,27 @@ public struct Rotation: Sendable {
       return true
     } catch let error as PostgresError where error.sqlState == "23503" {
       return false
+    }
+  }
+
+  /// Goes back to wrapping again, with the old epoch known to the data database as it is to the vault.
+  private func reopen(_ rotation: RotationRecord) async throws {
+    try await custody.worker.transaction { try EpochStore.insert(rotation.from, at: Microseconds.now(), in: $0) }
+    try await move(rotation, to: .switched)
+  }
+
+  /// Has standbys and a fresh backup show that the old epoch is needed nowhere; what is missing, or nil.
+  private func confirm(_ rotation: RotationRecord) async throws -> RotationObstacle? {
+    let position = try await vault.position()
+    let missing = try await unconfirmed(position)
+    guard missing.isEmpty else { return .standbys(missing) }
+    switch try await freshBackup(rotation) {
+    case .success(let name):
+      try await custody.worker.transaction { transaction in
+        try RotationStore.confirm(position: position, backup: name, rotation, in: transaction)
+      }
+      return nil
+    case .failure(let blocked): return blocked.obstacle
     }
   }
 

@@ -72,7 +72,7 @@ enum SubjectStore {
         )
         INSERT INTO custody.erased_tags (tenant_id, kind, epoch, tag, erased_at)
         SELECT tenant_id, kind, epoch, tag, \(now) FROM gone
-        ON CONFLICT (tenant_id, kind, epoch, tag) DO UPDATE SET erased_at = excluded.erased_at
+        ON CONFLICT (tenant_id, kind, epoch, tag) DO UPDATE SET erased_at = greatest(erased_tags.erased_at, excluded.erased_at)
         """)
     }
   }

@@ -57,22 +57,7 @@ public struct Server: Sendable {
     let server = Server(
       parts: parts, profiles: Profiles(custody: parts.custody), timeline: TimelineGuard(parts: parts, logger: logger),
       logger: logger)
-    let findings: [StartupComparison.Finding]
-    do {
-      findings = try await StartupComparison(
-        custody: parts.custody, checkpointer: parts.checkpointer, ledger: parts.ledger
-      ).findings()
-    } catch let error as PostgresError where error.isOfMissingSchema {
-      throw Refusal("DATABASE_URL: the database is not migrated; run `lethe migrate`")
-    } catch let error as AuditError {
-      let hint = error.code == .signature ? " (was it published with another LETHE_SIGNING_KEY?)" : ""
-      throw Refusal("LETHE_ARCHIVE: \(error)\(hint)")
-    }
-    if !findings.isEmpty {
-      throw Refusal(
-        "the databases and the archive don't agree; nothing is served until they do "
-          + "(`lethe recover`, runbooks/restore-from-backup.md):\n  " + findings.map(\.description).joined(separator: "\n  "))
-    }
+    try await parts.refuseUnlessServable()
     return server
   }
 

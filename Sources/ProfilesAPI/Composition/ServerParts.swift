@@ -104,6 +104,26 @@ public struct ServerParts: Sendable {
     }
   }
 
+  /// Refuses databases that don't agree with the archive and with each other: nothing is served over them, and no epoch
+  /// is rotated. Throws ``Server/Refusal`` with a line for each finding.
+  public func refuseUnlessServable() async throws {
+    let findings: [StartupComparison.Finding]
+    do {
+      findings = try await comparison.findings()
+    } catch let error as PostgresError where error.isOfMissingSchema {
+      throw Server.Refusal("DATABASE_URL: the database is not migrated; run `lethe migrate`")
+    } catch let error as AuditError {
+      let hint = error.code == .signature ? " (was it published with another LETHE_SIGNING_KEY?)" : ""
+      throw Server.Refusal("LETHE_ARCHIVE: \(error)\(hint)")
+    }
+    if !findings.isEmpty {
+      throw Server.Refusal(
+        "the databases and the archive don't agree; nothing is served until they do "
+          + "(`lethe recover`, runbooks/restore-from-backup.md):\n  "
+          + findings.map(\.description).joined(separator: "\n  "))
+    }
+  }
+
   /// Closes the pools.
   public func close() async {
     await data.shutdown()

@@ -39,7 +39,8 @@ public struct RecoveredErasures: ErasureBookkeeping {
       }
       settled.insert(erasure.request)
     }
-    let named = Dictionary(erasures.compactMap { erasure in erasure.request.map { ($0, erasure) } }) { first, _ in first }
+    let pairs = erasures.compactMap { erasure in erasure.request.map { ($0, erasure) } }
+    let named = Dictionary(pairs) { first, _ in first }
     for request in open where !settled.contains(request) {
       guard let known = named[request] else { continue }
       try await custody.operate(context) { unit in

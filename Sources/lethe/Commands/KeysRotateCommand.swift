@@ -43,6 +43,7 @@ struct KeysRotateCommand: AsyncParsableCommand {
   func run() async throws {
     let bar = RotationBar()
     let outcome = try await withParts { parts in
+      try await parts.refuseUnlessServable()
       let rotation = Rotation(
         custody: parts.custody, backups: parts.settings.vaultBackups,
         options: Rotation.Options(

@@ -81,7 +81,8 @@ struct KeysStatusCommand: AsyncParsableCommand {
           epoch.waitingErasures.map(String.init) ?? "",
         ]
       })
-    Console.say("active epoch  \(due.map { "dead in every backup by \($0) at the latest" } ?? "no rotation is scheduled")")
+    let promise = due.map { "dead in every backup by \($0) at the latest" } ?? "no rotation is scheduled"
+    Console.say("active epoch  \(promise)")
     guard let known else { return }
     if let rotation = known.rotation {
       Console.say(

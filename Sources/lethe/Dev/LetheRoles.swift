@@ -12,6 +12,7 @@ enum LetheRoles {
     try await cluster.sql(
       existing.contains(data) ? DatabaseRoles.restrictDataDatabase(named: data) : DatabaseRoles.createDataDatabase())
     try await cluster.sql(
-      existing.contains(vault) ? DatabaseRoles.restrictVaultDatabase(named: vault) : DatabaseRoles.createVaultDatabase())
+      existing.contains(vault) ? DatabaseRoles.restrictVaultDatabase(named: vault) : DatabaseRoles.createVaultDatabase()
+    )
   }
 }

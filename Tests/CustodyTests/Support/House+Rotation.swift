@@ -82,7 +82,8 @@ extension House {
       let parts = line.split(separator: " ").map(String.init)
       let number = try #require(UInt8(parts[1]))
       let owner = KeyOwner(
-        kind: try #require(KeyOwner.Kind(rawValue: number)), tenant: try #require(UUID(uuidString: parts[0])), id: try #require(UUID(uuidString: parts[2])))
+        kind: try #require(KeyOwner.Kind(rawValue: number)), tenant: try #require(UUID(uuidString: parts[0])),
+        id: try #require(UUID(uuidString: parts[2])))
       return (
         owner,
         WrappedKey(

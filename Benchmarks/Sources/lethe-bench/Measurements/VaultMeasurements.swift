@@ -8,7 +8,8 @@ struct VaultMeasurements {
 
   func run() async throws -> Findings {
     let sizes = [32, 256]
-    let names = sizes.flatMap { ["vault/seal/\($0)", "vault/seal-counter/\($0)", "vault/open/\($0)"] }
+    let names =
+      sizes.flatMap { ["vault/seal/\($0)", "vault/seal-counter/\($0)", "vault/open/\($0)"] } + ["vault/cache-hit"]
     guard harness.wants(anyOf: names) else { return Findings() }
     guard Suite.preferred == .aes256gcm else {
       return Findings(notes: ["vault: left out, this processor has no AES instructions"])
@@ -16,10 +17,26 @@ struct VaultMeasurements {
     let tenant = UUID()
     let subject = UUID()
     let keyring = try FileKeyring.create(at: harness.folder + "/vault.keyring")
-    let key = try keyring.newKey(for: KeyOwner(kind: .subject, tenant: tenant, id: subject)).key
+    let owner = KeyOwner(kind: .subject, tenant: tenant, id: subject)
+    let (key, wrapped) = try keyring.newKey(for: owner)
     let address = FieldAddress(tenant: tenant, subject: subject, row: UUID(), field: 3)
     var findings = Findings()
     for size in sizes { try await measure(size, key, address, into: &findings) }
+    let cache = try KeyCache(capacity: 1_000, lifetime: .seconds(86_400))
+    cache.insert(key, for: owner, since: cache.ticket())
+    let hit = try await harness.compareCPU(
+      "vault/cache-hit", against: "unwrapping the same key",
+      ours: { count in
+        for _ in 0..<count {
+          guard cache.key(for: owner)?.commitment.count == 32 else { throw Self.wrong }
+        }
+      },
+      baseline: { count in
+        for _ in 0..<count {
+          guard try keyring.unwrap(wrapped, for: owner).commitment.count == 32 else { throw Self.wrong }
+        }
+      })
+    if let hit { findings.comparisons.append(hit) }
     return findings
   }
 

@@ -24,8 +24,12 @@ struct BenchInstallation: Sendable {
 
   /// Opens the installation of a folder; makes what is not there yet.
   ///
-  /// - Parameter httpPort: where a server of these settings listens; 0 for any.
-  static func open(_ folder: String, httpPort: Int = 0) async throws -> BenchInstallation {
+  /// - Parameters:
+  ///   - httpPort: where a server of these settings listens; 0 for any.
+  ///   - cluster: lines for `postgresql.conf`.
+  static func open(_ folder: String, httpPort: Int = 0, cluster extra: [String: String] = [:]) async throws
+    -> BenchInstallation
+  {
     let files = FileManager.default
     if !files.fileExists(atPath: folder) {
       try files.createDirectory(
@@ -42,21 +46,31 @@ struct BenchInstallation: Sendable {
       try write(Array(UUID().uuidString.utf8), to: tenantPath(folder))
     }
     let tenant = try tenant(of: folder)
-    let cluster = try await LocalCluster.start(dataFolder: folder + "/postgres", logFile: folder + "/postgres.log")
+    let cluster = try await LocalCluster.start(
+      dataFolder: folder + "/postgres", extraSettings: extra, logFile: folder + "/postgres.log")
     do {
       try await prepare(cluster)
     } catch {
       await cluster.stop()
       throw error
     }
-    let settings = ServerSettings(
-      databaseURL: cluster.url(database: DatabaseRoles.dataDatabase, user: DatabaseRoles.application),
-      workerDatabaseURL: cluster.url(database: DatabaseRoles.dataDatabase, user: DatabaseRoles.worker),
-      vaultDatabaseURL: cluster.url(database: DatabaseRoles.vaultDatabase, user: DatabaseRoles.vault),
+    let settings = settings(of: folder, httpPort: httpPort) { cluster.url(database: $0, user: $1) }
+    return BenchInstallation(folder: folder, cluster: cluster, settings: settings, tenant: tenant)
+  }
+
+  /// The settings of a folder's server.
+  ///
+  /// - Parameter url: of a database, under a role.
+  static func settings(of folder: String, httpPort: Int = 0, url: (_ database: String, _ role: String) -> String)
+    -> ServerSettings
+  {
+    ServerSettings(
+      databaseURL: url(DatabaseRoles.dataDatabase, DatabaseRoles.application),
+      workerDatabaseURL: url(DatabaseRoles.dataDatabase, DatabaseRoles.worker),
+      vaultDatabaseURL: url(DatabaseRoles.vaultDatabase, DatabaseRoles.vault),
       keyringPath: folder + "/keyring", signingKeyPath: folder + "/signing-key.pem", archivePath: folder + "/archive",
       publicOrigin: origin, tokenIssuer: issuer, tokenAudience: audience,
       keySource: FileKeySource(folder + "/jwks.json"), httpPort: httpPort, opsPort: 0)
-    return BenchInstallation(folder: folder, cluster: cluster, settings: settings, tenant: tenant)
   }
 
   /// A prepared server that has the tenant.
