@@ -226,7 +226,8 @@ check 'last night'"'"'s dump of the vault still has the wrapped key' equals "$(s
   "SELECT count(*) FROM vault.keys WHERE key_id = '$subject' AND wrapped IS NOT NULL")" 1
 status=0
 (
-  export VAULT_DATABASE_URL="${VAULT_DATABASE_URL/lethe_vault?/oldvault?}"
+  VAULT_DATABASE_URL=$(printf '%s' "$VAULT_DATABASE_URL" | sed 's,/lethe_vault?,/oldvault?,')
+  export VAULT_DATABASE_URL
   serve_restored "$(free_port)" "$work/empty-archive"
 ) >"$work/oldvault.out" 2>&1 || status=$?
 check 'a service over both old dumps and today'"'"'s keyring refuses to start' equals "$status" 1

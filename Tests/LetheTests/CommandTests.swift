@@ -12,7 +12,7 @@ struct CommandTests {
 
   @Test(
     "help names every command, with examples and exit statuses",
-    arguments: ["serve", "dev", "migrate", "keys", "tenant", "archive"])
+    arguments: ["serve", "dev", "migrate", "keys", "tenant", "archive", "backup", "restore", "recover", "hold"])
   func help(command: String) async throws {
     try await withHome { home in
       let whole = try await run(["--help"], home: home)

@@ -62,7 +62,7 @@ static int append(sealed **list, size_t *count, sealed *item) {
 int forensic_add_envelope(
     forensic_evidence *evidence, uint32_t key, const forensic_address *address, const uint8_t *bytes, size_t length) {
   sealed item;
-  if (!take_apart(&item, key, bytes, length)) return 0;
+  if (key >= MOST || !take_apart(&item, key, bytes, length)) return 0;
   uint8_t field[2] = {(uint8_t)(address->field >> 8), (uint8_t)address->field};
   put(&item, "lethe/field/v1", 14);
   put(&item, address->tenant, 16);
@@ -78,7 +78,7 @@ int forensic_add_wrapped(
     forensic_evidence *evidence, uint32_t key, const forensic_owner *owner, const uint8_t *bytes, size_t length) {
   sealed item;
   if (!take_apart(&item, key, bytes, length)) return 0;
-  if (item.ciphertext_bytes != KEY_BYTES) {
+  if (item.ciphertext_bytes != KEY_BYTES || evidence->wrapped_count[item.suite] >= MOST) {
     free(item.copy);
     return 0;
   }

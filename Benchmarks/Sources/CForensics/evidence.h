@@ -4,6 +4,8 @@
 
 #include "CForensics.h"
 
+// How many keys there may be, and how many wrapped keys of one suite.
+#define MOST 64
 #define KEY_BYTES 32
 #define TAG_BYTES 16
 #define SUITE_AES 1

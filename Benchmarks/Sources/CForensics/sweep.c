@@ -4,11 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What is tried first: at most so many.
-#define FIRST 64
-
+// What is tried first.
 typedef struct {
-  const sealed *items[FIRST];
+  const sealed *items[MOST];
   size_t count;
 } first;
 
@@ -31,17 +29,15 @@ static void choose(work *work) {
       const sealed *item = &work->evidence->envelopes[suite][i];
       size_t place = 0;
       while (place < envelopes->count && envelopes->items[place]->key != item->key) place++;
-      if (place == envelopes->count && place < FIRST) envelopes->items[envelopes->count++] = item;
-      if (place < FIRST && item->ciphertext_bytes < envelopes->items[place]->ciphertext_bytes) {
-        envelopes->items[place] = item;
-      }
+      if (place == envelopes->count) envelopes->items[envelopes->count++] = item;
+      if (item->ciphertext_bytes < envelopes->items[place]->ciphertext_bytes) envelopes->items[place] = item;
     }
     first *wrapped = &work->wrapped[suite];
     for (size_t i = 0; i < work->evidence->wrapped_count[suite]; i++) {
       const sealed *item = &work->evidence->wrapped[suite][i];
       size_t place = 0;
       while (place < wrapped->count && wrapped->items[place]->epoch != item->epoch) place++;
-      if (place == wrapped->count && place < FIRST) wrapped->items[wrapped->count++] = item;
+      if (place == wrapped->count) wrapped->items[wrapped->count++] = item;
     }
   }
 }

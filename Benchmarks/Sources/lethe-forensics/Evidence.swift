@@ -103,7 +103,8 @@ final class Evidence: @unchecked Sendable {
       guard let wanted = Wanted(rawValue: hit.key), let role = Role(rawValue: hit.role) else { return nil }
       return Hit(offset: hit.offset, wanted: wanted, role: role, opened: Int(hit.opened))
     }
-    return (hits, Int(tried))
+    // A key with envelopes of both suites opens by either.
+    return (Array(Set(hits)), Int(tried))
   }
 
   /// The bare key, unwrapped with one of the epoch keys of a plain keyring file: found as the sweep finds it, by trying

@@ -9,7 +9,7 @@ struct Sweep {
   struct Tally {
     var files = 0
     var bytes = 0
-    /// Windows that were tried; the others repeat one byte.
+    /// Windows that were tried; the others repeat one byte, or are in a file with the same content as another.
     var windows = 0
     var hits: [(file: String, hit: Hit)] = []
   }
@@ -55,8 +55,10 @@ struct Sweep {
       first.tallies[file.place, default: Tally()].files += 1
       first.tallies[file.place, default: Tally()].bytes += content.count
     }
-    let total = contents.map(\.count).reduce(0, +)
-    let pieces = contents.indices.flatMap { file in
+    let twins = Self.twins(contents)
+    let swept = contents.indices.filter { twins[$0] == nil }
+    let total = swept.map { contents[$0].count }.reduce(0, +)
+    let pieces = swept.flatMap { file in
       stride(from: 0, to: contents[file].count, by: Self.pieceBytes).map { start in
         Piece(file: file, range: start..<min(contents[file].count, start + Self.pieceBytes + 31))
       }
@@ -75,8 +77,28 @@ struct Sweep {
     }
     return progress.state.withLock { state in
       Self.report(name, total, of: total, state.windows, since: progress.began)
+      // What is in a file is in each of its twins.
+      let found = Dictionary(grouping: state.tallies.values.flatMap(\.hits), by: \.file)
+      for (twin, file) in twins {
+        let hits = (found[files[file].path] ?? []).map { (file: files[twin].path, hit: $0.hit) }
+        state.tallies[files[twin].place, default: Tally()].hits += hits
+      }
       return state.tallies
     }
+  }
+
+  /// For each file with the same content as an earlier one, that one: new databases are copies of a template.
+  private static func twins(_ contents: [Data]) -> [Int: Int] {
+    var known: [Int: [Int]] = [:]
+    var twins: [Int: Int] = [:]
+    for (index, content) in contents.enumerated() {
+      if let same = known[content.count]?.first(where: { contents[$0] == content }) {
+        twins[index] = same
+      } else {
+        known[content.count, default: []].append(index)
+      }
+    }
+    return twins
   }
 
   private func sweep(

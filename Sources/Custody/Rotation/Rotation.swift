@@ -321,8 +321,9 @@ public struct Rotation: Sendable {
     let deadline = ContinuousClock.now + .seconds(options.standbyPatience)
     while true {
       let standbys = try await vault.standbys(reached: position)
-      let confirmed = Set(standbys.filter(\.confirmed).map(\.name))
-      let missing = Set(standbys.map(\.name)).union(options.requiredStandbys).subtracting(confirmed).sorted()
+      // By connection, since two standbys may go by one name.
+      let behind = standbys.filter { !$0.confirmed }.map(\.name)
+      let missing = Set(behind).union(Set(options.requiredStandbys).subtracting(standbys.map(\.name))).sorted()
       if missing.isEmpty || ContinuousClock.now >= deadline { return missing }
       try await Task.sleep(for: .milliseconds(250))
     }

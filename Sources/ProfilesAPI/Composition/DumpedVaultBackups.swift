@@ -1,4 +1,5 @@
 import Backups
+import Foundation
 public import Custody
 public import Logging
 import Vault
@@ -21,7 +22,18 @@ public struct DumpedVaultBackups: VaultBackups {
   /// Writes a backup of the vault alone, and reads every key from its file.
   public func take(_ body: @escaping @Sendable (BackedUpKey) throws -> Void) async throws -> String {
     let backup = try await BackupWriter(into: folder, logger: logger).writeVault(url: url)
-    _ = try await backup.vaultDump.readKeys { key in
+    do {
+      _ = try await open(backup, body)
+    } catch {
+      // One that doesn't open proves nothing, and the next attempt makes another.
+      try? FileManager.default.removeItem(atPath: backup.folder)
+      throw error
+    }
+    return backup.name
+  }
+
+  private func open(_ backup: Backup, _ body: @escaping @Sendable (BackedUpKey) throws -> Void) async throws -> Int {
+    try await backup.vaultDump.readKeys { key in
       guard let number = UInt8(exactly: key.kind), let kind = KeyOwner.Kind(rawValue: number) else {
         throw CustodyError(.unreadable, field: "key_kind")
       }
@@ -30,6 +42,5 @@ public struct DumpedVaultBackups: VaultBackups {
       }
       try body(BackedUpKey(owner: KeyOwner(kind: kind, tenant: key.tenant, id: key.id), wrapped: wrapped))
     }
-    return backup.name
   }
 }

@@ -8,7 +8,8 @@ struct KeysCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "keys", abstract: "The keyring, its epochs, and the log's signing key.",
     subcommands: [
-      Initialise.self, KeysStatusCommand.self, KeysCheckCommand.self, KeysRotateCommand.self, KeysCopiesCommand.self,
+      Initialise.self, KeysStatusCommand.self, KeysCheckCommand.self, KeysRotateCommand.self,
+      KeysPassphraseCommand.self, KeysCopiesCommand.self,
     ])
 
   /// `lethe keys init`.

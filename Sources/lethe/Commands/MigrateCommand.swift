@@ -9,8 +9,8 @@ struct MigrateCommand: AsyncParsableCommand {
     discussion: """
       Runs under the owners' roles, which the service itself never has: OWNER_DATABASE_URL and
       OWNER_VAULT_DATABASE_URL. Each migration is one transaction under an advisory lock, and runs once. The roles
-      lethe_owner, lethe_app, lethe_worker, lethe_vault_owner and lethe_vault must exist; docs/postgres.md has the
-      statements.
+      lethe_owner, lethe_app, lethe_worker, lethe_backup, lethe_vault_owner, lethe_vault and lethe_vault_backup must
+      exist; docs/postgres.md has the statements.
       """)
 
   @Flag(help: "Print JSON.") var json = false

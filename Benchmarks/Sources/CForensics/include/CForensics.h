@@ -50,11 +50,11 @@ typedef struct {
 forensic_evidence *forensic_new(void);
 void forensic_free(forensic_evidence *evidence);
 
-// Adds an envelope under the key of that number, which the caller counts from 0; 1 when it was taken, 0 for bytes that
-// are no envelope, or one that this CPU can't open.
+// Adds an envelope under the key of that number, 0 to 63; 1 when it was taken, 0 for bytes that are no envelope, or one
+// that this CPU can't open.
 int forensic_add_envelope(
     forensic_evidence *evidence, uint32_t key, const forensic_address *address, const uint8_t *bytes, size_t length);
-// Adds the key itself as it was wrapped. 1 when it was taken.
+// Adds the key itself as it was wrapped. 1 when it was taken; 64 are.
 int forensic_add_wrapped(
     forensic_evidence *evidence, uint32_t key, const forensic_owner *owner, const uint8_t *bytes, size_t length);
 
