@@ -152,6 +152,6 @@ struct BenchInstallation: Sendable {
 /// Says only what is wrong: what a log costs depends on where it goes.
 let quietLogger: Logger = {
   var logger = Logger(label: "lethe-bench") { StreamLogHandler.standardError(label: $0) }
-  logger.logLevel = .error
+  logger.logLevel = .warning
   return logger
 }()
