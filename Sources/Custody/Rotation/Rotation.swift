@@ -105,6 +105,7 @@ public struct Rotation: Sendable {
           try await move(rotation, to: .retire)
         } else {
           try await backfill(rotation, lock)
+          _ = try await addMissingTags(rotation, lock)
         }
       case .retire:
         try await deleteTags(rotation)
@@ -185,9 +186,6 @@ public struct Rotation: Sendable {
       // A key whose tenant was never committed has no log to be in; it is wrapped again like any other.
       try await rewrapAll(of: tenant, isCommitted: known.contains(tenant), rotation, lock)
     }
-    for tenant in known.sorted(by: { $0.description < $1.description }) {
-      try await addMissingTags(of: tenant, rotation, lock)
-    }
   }
 
   /// Wraps one batch after the other again; the tags of one are made while the next is wrapped.
@@ -202,13 +200,10 @@ public struct Rotation: Sendable {
       {
         try lock.check()
         place = batch.last
-        keysNow.add(batch.owners.count)
+        keysNow.add(batch.keys.count)
         try await tags?.value
-        let subjects = batch.owners.filter { $0.kind == .subject }.map { SubjectID($0.id) }
-        let count = batch.owners.count
-        if isCommitted {
-          tags = Task { try await addTags(of: subjects, rewrapped: count, in: tenant, rotation) }
-        }
+        let keys = batch.keys
+        if isCommitted { tags = Task { try await addTags(rewrapped: keys, in: tenant, rotation) } }
         try await throttle()
       }
       try await tags?.value
@@ -219,28 +214,63 @@ public struct Rotation: Sendable {
     }
   }
 
-  /// What a crash, or a row that somebody held, has left out.
-  private func addMissingTags(of tenant: TenantID, _ rotation: RotationRecord, _ lock: RotationLock) async throws {
-    var last: UUID?
-    while true {
-      try lock.check()
-      let rows = try await custody.worker.read(
-        RotationStore.behind(rotation, after: last, limit: options.batchSize, tenant: tenant),
-        settings: AccessContext.operation(tenant).settings)
-      let subjects = try rows.map { SubjectID(try $0.decode("subject_id", as: UUID.self)) }
-      guard let end = subjects.last else { return }
-      try await addTags(of: subjects, rewrapped: 0, in: tenant, rotation)
-      last = end.uuid
-      try await throttle()
+  /// Makes what a crash, or a row that somebody held, has left out. Returns how many tags that were.
+  private func addMissingTags(_ rotation: RotationRecord, _ lock: RotationLock) async throws -> Int {
+    var missing = 0
+    for tenant in try await custody.tenants() {
+      let settings = AccessContext.operation(tenant.id).settings + RotationStore.bySubject
+      var last = Self.noSubject
+      while true {
+        try lock.check()
+        let rows = try await custody.worker.read(
+          RotationStore.behind(rotation, after: last, limit: Self.pageSize, tenant: tenant.id), settings: settings)
+        var behind: Set<SubjectID> = []
+        var end: UUID?
+        for row in rows {
+          let subject = try row.decode("subject_id", as: UUID.self)
+          if try row.decode("behind", as: Bool.self) {
+            behind.insert(SubjectID(subject))
+            missing += 1
+          } else {
+            end = subject
+          }
+        }
+        guard let end else { break }
+        last = end
+        let subjects = behind.sorted()
+        for start in stride(from: 0, to: subjects.count, by: options.batchSize) {
+          let batch = Array(subjects[start..<min(subjects.count, start + options.batchSize)])
+          let keys = try await custody.keys.liveKeys(among: batch, tenant: tenant.id)
+          try await addTags(by: keys, rewrapped: 0, in: tenant.id, rotation)
+          try await throttle()
+        }
+      }
     }
+    return missing
+  }
+
+  /// Before every subject: no random UUID is all zero.
+  private static let noSubject = UUID(uuid: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+  /// How many tags are looked at in one statement.
+  private static let pageSize = 5_000
+
+  /// The tags of subjects whose keys were just wrapped again, without asking the vault for them once more. Whoever was
+  /// erased meanwhile has no tags left.
+  private func addTags(
+    rewrapped: [(owner: KeyOwner, wrapped: WrappedKey)], in tenant: TenantID, _ rotation: RotationRecord
+  ) async throws {
+    var keys: [SubjectID: DataKey] = [:]
+    for (owner, wrapped) in rewrapped where owner.kind == .subject {
+      keys[SubjectID(owner.id)] = try custody.keys.unwrap(wrapped, for: owner)
+    }
+    try await addTags(by: keys, rewrapped: rewrapped.count, in: tenant, rotation)
   }
 
   /// One batch: the subjects' tags under the new epoch, and the entry that says so, in one commit.
   private func addTags(
-    of subjects: [SubjectID], rewrapped: Int, in tenant: TenantID, _ rotation: RotationRecord
+    by keys: [SubjectID: DataKey], rewrapped: Int, in tenant: TenantID, _ rotation: RotationRecord
   ) async throws {
     let context = AccessContext.operation(tenant)
-    let keys = try await custody.keys.liveKeys(among: subjects, tenant: tenant)
     try await custody.unit(custody.worker, context, keys: [:], created: nil) { unit in
       guard let index = unit.indexKeys.first(where: { $0.epoch == rotation.to }) else { throw EpochsMoved() }
       let made = try TagBackfill.add(under: index, from: rotation.from, keys: keys, tenant: tenant, in: unit.database)
@@ -259,21 +289,10 @@ public struct Rotation: Sendable {
   /// still missing: those whose values don't open.
   private func catchUp(_ rotation: RotationRecord, _ lock: RotationLock) async throws -> Int {
     for _ in 0..<10 {
-      if try await tagsBehind(rotation) == 0 { return 0 }
+      if try await addMissingTags(rotation, lock) == 0 { return 0 }
       try await Task.sleep(for: .milliseconds(300))
-      for tenant in try await custody.tenants() { try await addMissingTags(of: tenant.id, rotation, lock) }
     }
-    return try await tagsBehind(rotation)
-  }
-
-  private func tagsBehind(_ rotation: RotationRecord) async throws -> Int {
-    var behind = 0
-    for tenant in try await custody.tenants() {
-      let rows = try await custody.worker.read(
-        RotationStore.countBehind(rotation, tenant: tenant.id), settings: AccessContext.operation(tenant.id).settings)
-      behind += try rows.first?.decode("behind", as: Int.self) ?? 0
-    }
-    return behind
+    return try await addMissingTags(rotation, lock)
   }
 
   private func throttle() async throws {

@@ -9,7 +9,7 @@ struct VaultRotationStore: Sendable {
   private func settings(_ tenant: TenantID) -> [SessionSetting] {
     // Every statement here goes by the primary key. A table without statistics must not be scanned for each batch.
     [SessionSetting(name: "app.tenant_id", value: tenant.description)]
-      + ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"].map { SessionSetting(name: $0, value: "off") }
+      + ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"].map { SessionSetting(name: $0, value: "off") }
   }
 
   /// Lets keys be wrapped under the epoch.
@@ -52,11 +52,11 @@ struct VaultRotationStore: Sendable {
 
   /// Wraps the next keys of the epoch again, in the order of their primary keys, in one transaction.
   ///
-  /// A key that is destroyed meanwhile is left alone. Returns the keys that were wrapped again and where to go on; nil at
+  /// A key that is destroyed meanwhile is left alone. Returns the keys as they are wrapped now and where to go on; nil at
   /// the end.
   func rewrap(
     of epoch: EpochNumber, in tenant: TenantID, after place: Place?, limit: Int, keyring: any Keyring
-  ) async throws -> (owners: [KeyOwner], last: Place)? {
+  ) async throws -> (keys: [(owner: KeyOwner, wrapped: WrappedKey)], last: Place)? {
     try await pool.transaction(settings: settings(tenant)) { transaction in
       let rows = try transaction.query(
         """
@@ -66,7 +66,7 @@ struct VaultRotationStore: Sendable {
         ORDER BY kind, key_id LIMIT \(limit)
         """)
       guard !rows.isEmpty else { return nil }
-      var owners: [KeyOwner] = []
+      var keys: [(owner: KeyOwner, wrapped: WrappedKey)] = []
       var changed: (kinds: [Int64], ids: [UUID], wrapped: [[UInt8]]) = ([], [], [])
       for row in rows {
         let kind = try row.decode("kind", as: Int.self)
@@ -79,7 +79,7 @@ struct VaultRotationStore: Sendable {
           WrappedKey(
             epoch: epoch, blob: try row.decode("wrapped", as: [UInt8].self),
             commitment: try row.decode("commitment", as: [UInt8].self)), for: owner)
-        owners.append(owner)
+        keys.append((owner, next))
         changed.kinds.append(Int64(kind))
         changed.ids.append(id)
         changed.wrapped.append(next.blob)
@@ -91,7 +91,7 @@ struct VaultRotationStore: Sendable {
         WHERE k.tenant_id = \(tenant.uuid) AND k.kind = n.kind AND k.key_id = n.key_id
           AND k.epoch = \(epoch.rawValue) AND k.destroyed_at IS NULL
         """)
-      return (owners, Place(kind: Int(changed.kinds.last ?? 0), id: changed.ids.last ?? tenant.uuid))
+      return (keys, Place(kind: Int(changed.kinds.last ?? 0), id: changed.ids.last ?? tenant.uuid))
     }
   }
 

@@ -159,13 +159,14 @@ final class WorkQueue: @unchecked Sendable {
   }
 }
 
-/// A queue in an array: a head index, and a compaction when half of it is spent.
+/// A queue in an array: a head index, and a compaction when half of it is spent. A ticket that was taken is not kept: its
+/// body may hold keys, which are wiped when it goes.
 private struct Line {
-  private var items: [(ticket: Ticket, arrival: UInt64)] = []
+  private var items: [(ticket: Ticket?, arrival: UInt64)] = []
   private var start = 0
 
   var head: UInt64? { start < items.count ? items[start].arrival : nil }
-  var firstDeadline: ContinuousClock.Instant? { start < items.count ? items[start].ticket.deadline : nil }
+  var firstDeadline: ContinuousClock.Instant? { start < items.count ? items[start].ticket?.deadline : nil }
 
   mutating func append(_ ticket: Ticket, _ arrival: UInt64) {
     items.append((ticket, arrival))
@@ -174,6 +175,7 @@ private struct Line {
   mutating func removeFirst() -> Ticket? {
     guard start < items.count else { return nil }
     let ticket = items[start].ticket
+    items[start].ticket = nil
     start += 1
     if start > 64, start * 2 > items.count {
       items.removeFirst(start)
@@ -187,7 +189,7 @@ private struct Line {
       items = []
       start = 0
     }
-    return items[start...].map(\.ticket)
+    return items[start...].compactMap(\.ticket)
   }
 
   /// Deadlines come in order, because every ticket of a pool waits equally long.

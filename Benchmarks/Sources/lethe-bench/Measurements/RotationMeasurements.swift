@@ -34,19 +34,25 @@ struct RotationMeasurements {
     var ours: [Double] = []
     var baseline: [Double] = []
     var accounts: [RotationAccount] = []
+    var processor: (ours: [Double], baseline: [Double]) = ([], [])
     for round in 1...(harness.quick ? 2 : 1) {
       harness.say("  rotation: UPDATEs, round \(round)")
       try await settle(installation)
       var updates: [Double] = []
+      var spent = try Self.serverSeconds(installation)
       // There and back, so that every key opens again.
       for _ in 0..<2 {
         updates.append(try await update(installation))
+        processor.baseline.append(try Self.serverSeconds(installation) - spent)
         try await settle(installation)
+        spent = try Self.serverSeconds(installation)
       }
       harness.say(
         "  rotation: UPDATEs took " + updates.map { String(format: "%.1f s", $0 / 1e9) }.joined(separator: ", "))
       baseline.append(updates.reduce(0, +) / Double(updates.count) / Double(subjects))
+      spent = try Self.serverSeconds(installation)
       let account = try await rotate(installation)
+      processor.ours.append(try Self.serverSeconds(installation) - spent + account.processorSeconds)
       harness.say("  rotation: \(account)")
       accounts.append(account)
       ours.append(account.seconds * 1e9 / Double(subjects))
@@ -66,6 +72,12 @@ struct RotationMeasurements {
           name: "rotation/rate", values: accounts.map { Double(subjects) / $0.seconds }, unit: "people/s",
           note: "the whole rotation, its backup included")
       ] + states + [
+        Figure(
+          name: "rotation/processor/ours", values: processor.ours, unit: "s",
+          note: "processor time of the rotation, PostgreSQL's and that of every program: it knows no neighbours"),
+        Figure(
+          name: "rotation/processor/updates", values: processor.baseline, unit: "s",
+          note: "processor time of both UPDATEs, on one core"),
         Figure(
           name: "rotation/memory/first", values: accounts.map(\.memoryAtFirst), unit: "MiB",
           note: "VmRSS of the process that rotates, a tenth of the keys wrapped again"),
@@ -88,6 +100,17 @@ struct RotationMeasurements {
         "UPDATE custody.lookup_tags SET tag = set_byte(tag, 0, 255 - get_byte(tag, 0))",
         database: DatabaseRoles.dataDatabase)
     }
+  }
+
+  /// Processor time of the cluster's processes that have ended, sessions among them. A session ends with its connection, a
+  /// moment later.
+  private static func serverSeconds(_ installation: BenchInstallation) throws -> Double {
+    usleep(300_000)
+    let line = try String(contentsOfFile: "/proc/\(installation.cluster.processID)/stat", encoding: .utf8)
+    // After the name in parentheses: utime, stime, cutime and cstime are the 12th to the 15th.
+    let fields = line[(line.lastIndex(of: ")") ?? line.startIndex)...].split(separator: " ")
+    guard fields.count > 15 else { throw Harness.Failure(description: "the kernel does not say what time was spent") }
+    return fields[12...15].compactMap { Double($0) }.reduce(0, +) / Double(sysconf(Int32(_SC_CLK_TCK)))
   }
 
   private func settle(_ installation: BenchInstallation) async throws {

@@ -9,6 +9,8 @@ import Synchronization
 struct RotationAccount: Codable, Sendable {
   /// From its beginning to the destruction of the old epoch's key.
   var seconds: Double
+  /// Processor time of the process and of the programs that it started, PostgreSQL's not included.
+  var processorSeconds: Double
   /// Seconds in each state.
   var states: [String: Double]
   /// Physical memory when a tenth of the keys was wrapped again, and when all were, MiB.
@@ -67,10 +69,19 @@ struct RotateChildCommand: AsyncParsableCommand {
     let account = seen.withLock { seen in
       seen.states[seen.state.rawValue, default: 0] += seconds - seen.since
       return RotationAccount(
-        seconds: seconds, states: seen.states, memoryAtFirst: seen.atFirst, memoryAtLast: seen.atLast,
+        seconds: seconds, processorSeconds: Self.processorSeconds, states: seen.states, memoryAtFirst: seen.atFirst,
+        memoryAtLast: seen.atLast,
         memoryAtMost: Self.mebibytes("VmHWM:"))
     }
     print(String(decoding: try JSONEncoder().encode(account), as: UTF8.self))
+  }
+
+  private static var processorSeconds: Double {
+    [RUSAGE_SELF, RUSAGE_CHILDREN].map { who in
+      var usage = rusage()
+      guard getrusage(__rusage_who_t(who.rawValue), &usage) == 0 else { return 0 }
+      return [usage.ru_utime, usage.ru_stime].map { Double($0.tv_sec) + Double($0.tv_usec) / 1e6 }.reduce(0, +)
+    }.reduce(0, +)
   }
 
   private static func mebibytes(_ name: String) -> Double {
