@@ -175,9 +175,8 @@ let package = Package(
     .testTarget(
       name: "LetheTests",
       dependencies: [
-        "Audit", "LocalCluster", "PostgresTesting", "Schema", "Signing", "StrictJSON", "Tokens", "dsar", "lethe",
-        asyncHTTPClient, nioCore,
-        nioHTTP1,
+        "Audit", "Custody", "LocalCluster", "PostgresTesting", "Profiles", "ProfilesAPI", "Schema", "ServiceTesting",
+        "Signing", "StrictJSON", "Tokens", "dsar", "lethe", asyncHTTPClient, nioCore, nioHTTP1,
       ],
       swiftSettings: testing),
     .testTarget(

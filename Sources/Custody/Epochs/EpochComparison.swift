@@ -65,7 +65,8 @@ struct EpochComparison: Sendable {
   /// The newest epoch that the databases need and that is younger than the keyring.
   private var younger: EpochNumber? {
     let needed = data.union(keys.filter { $0.value > 0 }.keys)
-    return needed.filter { $0 > active && $0 != prepared }.max()
+    // One that is prepared wraps nothing yet, unless this keyring is an older copy.
+    return needed.filter { $0 > active && ($0 != prepared || keys[$0, default: 0] > 0) }.max()
   }
 
   /// How many live keys are wrapped under epochs that are gone: nobody opens them again.

@@ -29,6 +29,9 @@ final class CachedKeys: Sendable {
   /// Drops a key, wiping it.
   func evict(_ owner: KeyOwner) { cache.evict(owner) }
 
+  /// Wipes what has had its time.
+  func evictExpired() { cache.evictExpired() }
+
   /// Uses the cache from here on, empty.
   func follow() {
     cache.evictAll()

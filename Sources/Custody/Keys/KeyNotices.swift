@@ -22,12 +22,20 @@ extension Custody {
     keys.cache.pause()
   }
 
+  /// Reads the keyring again if it changed, and drops the keys that nothing should need any more. Cheap; for once a
+  /// minute, in case a notice was missed. Throws `VaultError` when the keyring can't be read.
+  public func freshenKeys() throws {
+    _ = try keyring.refresh()
+    keys.dropStale()
+  }
+
   /// What became of the cache's look-ups so far.
   public var keyCacheStatistics: KeyCache.Statistics { keys.cache.statistics }
 
   private func refreshKeyring() {
     do {
       if try keyring.refresh() { logger.notice("the keyring changed") }
+      keys.dropStale()
     } catch {
       logger.error("the keyring can't be read again", metadata: ["error": "\(error)"])
     }

@@ -177,6 +177,13 @@ final class SubjectKeys: Sendable {
     return made
   }
 
+  /// Drops the index keys of epochs that the keyring doesn't hold any more, and cached keys that have had their time.
+  func dropStale() {
+    let held = Set(keyring.epochs.map(\.number))
+    indexKeys.withLock { known in known = known.filter { held.contains($0.key.epoch) } }
+    cache.evictExpired()
+  }
+
   // MARK: Any key
 
   /// Makes a key and commits it durably; nil when the id is taken, by a live key or a tombstone.

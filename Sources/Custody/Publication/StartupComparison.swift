@@ -38,6 +38,8 @@ public struct StartupComparison: Sendable {
     case vaultBehindEpochs(active: Int32)
     /// Keys in the vault are wrapped under epochs whose keys are destroyed.
     case keysOfLostEpochs(count: Int64)
+    /// A recovery began and did not come to its end: people that it has tombstoned may still have their keys.
+    case recoveryInterrupted
 
     /// One line for the operator.
     public var description: String {
@@ -68,6 +70,7 @@ public struct StartupComparison: Sendable {
         "the vault does not know epoch \(active), which the keyring uses"
       case .keysOfLostEpochs(let count):
         "\(count) key(s) in the vault are wrapped under an epoch that is retired; nothing opens them any more"
+      case .recoveryInterrupted: "a recovery was interrupted"
       }
     }
 
@@ -79,7 +82,7 @@ public struct StartupComparison: Sendable {
     public var isRepairable: Bool {
       switch self {
       case .behindArchive, .erasedSubjectsLive, .erasedKeysAlive, .ledgerIncomplete, .tenantMissing,
-        .tenantSecretMissing, .epochsDiffer, .vaultBehindEpochs:
+        .tenantSecretMissing, .epochsDiffer, .vaultBehindEpochs, .recoveryInterrupted:
         true
       case .differsFromArchive, .archiveMissing, .originChanged, .keyringOlder, .keysOfLostEpochs:
         false
@@ -113,6 +116,7 @@ public struct StartupComparison: Sendable {
     for tenant in tenants {
       findings += try await compare(tenant.id, erased: (erased[tenant.id.uuid] ?? []).map { SubjectID($0.subject) })
     }
+    if RecoveryNote(archive: checkpointer.archive).load() != nil { findings.append(.recoveryInterrupted) }
     let known = Set(tenants.map(\.id))
     for tenant in folders where !known.contains(tenant) {
       guard let checkpoint = try checkpointer.writer(of: tenant).lastCheckpoint(), checkpoint.size > 0 else { continue }

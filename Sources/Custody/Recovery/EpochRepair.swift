@@ -107,10 +107,12 @@ struct EpochRepair: Sendable {
   private func restoreSecret(of tenant: TenantID) async throws {
     let owner = KeyOwner(kind: .tenant, tenant: tenant.uuid, id: tenant.uuid)
     try await custody.translating {
-      guard try await custody.keys.create(owner) != nil else { return }
+      guard try await custody.keyStore.find(.tenant, [tenant.uuid], tenant: tenant).isEmpty else { return }
+      // The tags first: one that outlived a new secret would be found by nothing, and nobody would know.
       try await custody.worker.transaction(settings: AccessContext.operation(tenant).settings) {
         try RecoveryStore.deleteTags(except: [], tenant: tenant, in: $0)
       }
+      _ = try await custody.keys.create(owner)
     }
   }
 

@@ -109,7 +109,7 @@ public struct Rotation: Sendable {
         }
       case .retire:
         try await deleteTags(rotation)
-        try await custody.worker.transaction { try EpochStore.delete(rotation.from, in: $0) }
+        try await deleteEpoch(rotation.from)
         try lock.check()
         // The last look before what can't be undone: a vault that was restored meanwhile needs the old key again.
         if try await closeEpoch(rotation) {
@@ -405,10 +405,29 @@ public struct Rotation: Sendable {
     }
   }
 
+  /// The database looks through all tags before it lets the epoch go, which may take a while.
+  private func deleteEpoch(_ epoch: EpochNumber) async throws {
+    var patient = custody.worker.configuration
+    patient.role = "rotation"
+    patient.size = 1
+    patient.statementTimeout = .seconds(3_600)
+    let pool = PostgresPool(patient, logger: custody.logger)
+    do {
+      try await pool.start()
+      try await pool.transaction { try EpochStore.delete(epoch, in: $0) }
+    } catch {
+      await pool.shutdown()
+      throw error
+    }
+    await pool.shutdown()
+  }
+
   private func finish(_ rotation: RotationRecord) async throws {
-    try await custody.worker.transaction { try RotationStore.retire(rotation, at: Microseconds.now(), in: $0) }
     try await vault.announce()
+    custody.keys.dropStale()
+    // Before the state says so: what a crash leaves out is written by the next run, and a second entry does no harm.
     for tenant in try await custody.tenants() { try await note(.keyEpochRetired, rotation, tenant.id) }
+    try await custody.worker.transaction { try RotationStore.retire(rotation, at: Microseconds.now(), in: $0) }
   }
 
   private func note(_ action: AuditAction, _ rotation: RotationRecord, _ tenant: TenantID) async throws {

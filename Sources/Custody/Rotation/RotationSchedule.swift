@@ -35,7 +35,14 @@ extension Custody {
   /// The day by which backups of keys of that epoch are dead, `YYYY-MM-DD`: the promise of a certificate. Nil where no
   /// rotation is scheduled, or the epoch is not held.
   public func keyBackupsDeadBy(epoch: Int32) async throws -> String? {
-    guard let held = keyring.epochs.first(where: { $0.number.rawValue == epoch }) else { return nil }
-    return schedule.deadBy(held, now: Microseconds.now() / 1_000_000)
+    let now = Microseconds.now() / 1_000_000
+    if !keyring.epochs.contains(where: { $0.number.rawValue == epoch }) { _ = try keyring.refresh() }
+    if let held = keyring.epochs.first(where: { $0.number.rawValue == epoch }) {
+      return schedule.deadBy(held, now: now)
+    }
+    // The next one, whose rotation has just begun and has no key yet: as old as now.
+    guard epoch > keyring.activeEpoch.rawValue else { return nil }
+    let next = EpochDescription(number: EpochNumber(rawValue: epoch), state: .active, createdAt: now)
+    return schedule.deadBy(next, now: now)
   }
 }

@@ -64,7 +64,6 @@ struct BackgroundWork: Service {
   private func round() async {
     guard timeline.isServing else { return }
     await attempt("carry erasures on") { try await runner.resumeAll() }
-    await attempt("make erasures final") { try await runner.finaliseAll() }
     await attempt("list tenants") {
       for tenant in try await custody.tenants() {
         // One tenant's trouble holds up nobody else.
@@ -78,11 +77,17 @@ struct BackgroundWork: Service {
         }
       }
     }
+    await attempt("make erasures final") { try await runner.finaliseAll(atMost: Self.finalsPerRound) }
   }
+
+  /// How many final certificates a round issues for each tenant at most, so that erasures and checkpoints go on.
+  private static let finalsPerRound = 200
 
   private func cleanUp() async {
     guard timeline.isServing else { return }
     let reconciliation = Reconciliation(custody: custody, logger: logger)
+    let compared = ComparedOnce(timeline)
+    await attempt("keep keys fresh") { try custody.freshenKeys() }
     await attempt("delete used proofs") { try await custody.deleteExpiredProofs() }
     await attempt("list tenants") {
       for tenant in try await custody.tenants() {
@@ -94,7 +99,7 @@ struct BackgroundWork: Service {
           try await custody.releaseExpiredHolds(in: tenant.id)
         }
         await attempt("compare subjects with keys") {
-          try await reconciliation.runIfDue(tenant.id, isServable: timeline.isServable)
+          try await reconciliation.runIfDue(tenant.id, isServable: compared.isServable)
         }
       }
     }
@@ -106,5 +111,20 @@ struct BackgroundWork: Service {
     } catch {
       logger.error("background work failed", metadata: ["work": "\(what)", "error": "\(error)"])
     }
+  }
+}
+
+/// The comparison of all tenants, made once for a clean-up of each, and only when one asks.
+private actor ComparedOnce {
+  private let timeline: TimelineGuard
+  private var answer: Bool?
+
+  init(_ timeline: TimelineGuard) { self.timeline = timeline }
+
+  @Sendable func isServable() async throws -> Bool {
+    if let answer { return answer }
+    let made = try await timeline.isServable()
+    answer = made
+    return made
   }
 }

@@ -32,7 +32,8 @@ public struct ServerParts: Sendable {
   ///   - program: what PostgreSQL calls the connections. A recovery tells a service by it.
   ///   - keyring: one that is open already, instead of the settings'.
   public static func open(
-    _ settings: ServerSettings, as program: String = "lethe", keyring opened: (any Keyring)? = nil, logger: Logger
+    _ settings: ServerSettings, as program: String = "lethe", keyring opened: (any Keyring)? = nil,
+    statementTimeout: Duration = .seconds(10), logger: Logger
   ) async throws -> ServerParts {
     for gap in ProcessHardening.apply() { logger.warning("hardening is incomplete", metadata: ["gap": "\(gap)"]) }
     guard settings.suite.isAvailable else {
@@ -48,7 +49,9 @@ public struct ServerParts: Sendable {
 
     func pool(_ url: String, _ role: String, _ size: Int, _ name: String) -> PostgresPool {
       PostgresPool(
-        PoolConfiguration(url: url, role: role, size: size, applicationName: name, watchesIdentity: true),
+        PoolConfiguration(
+          url: url, role: role, size: size, statementTimeout: statementTimeout, applicationName: name,
+          watchesIdentity: true),
         logger: logger)
     }
     let data = pool(settings.databaseURL, "application", 4, program)

@@ -39,10 +39,14 @@ final class TimelineGuard: Service {
   /// A database is behind its archive, by whatever way it came there: nothing is served until it has been compared.
   func suspect() { state.withLock { $0.isSuspected = true } }
 
-  /// Whether a comparison, made now, finds nothing.
-  @Sendable func isServable() async throws -> Bool {
+  /// Whether a comparison, made now, finds nothing. With findings nothing is served from here on.
+  func isServable() async throws -> Bool {
     guard isServing else { return false }
-    return try await parts.comparison.findings().isEmpty
+    let findings = try await parts.comparison.findings()
+    if findings.isEmpty { return true }
+    for finding in findings { logger.critical("the databases don't agree", metadata: ["finding": "\(finding)"]) }
+    suspect()
+    return false
   }
 
   /// Watches until the service is asked to stop.

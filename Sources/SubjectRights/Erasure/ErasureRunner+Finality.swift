@@ -10,13 +10,13 @@ extension ErasureRunner {
   /// Re-issues, for every tenant, the certificates that have become final; see ``finalise(_:)``. One tenant's trouble
   /// holds up nobody else. Returns how many were issued.
   @discardableResult
-  public func finaliseAll() async throws -> Int {
+  public func finaliseAll(atMost limit: Int = .max) async throws -> Int {
     let retired = try await custody.retiredEpochs()
     if retired.isEmpty { return 0 }
     var issued = 0
     for tenant in try await custody.tenants() {
       do {
-        issued += try await finalise(tenant.id, retired)
+        issued += try await finalise(tenant.id, retired, atMost: limit)
       } catch {
         logger.error("final certificates can't be issued", metadata: ["tenant": "\(tenant.id)", "error": "\(error)"])
       }
@@ -31,10 +31,12 @@ extension ErasureRunner {
   /// Returns how many were issued.
   @discardableResult
   public func finalise(_ tenant: TenantID) async throws -> Int {
-    try await finalise(tenant, try await custody.retiredEpochs())
+    try await finalise(tenant, try await custody.retiredEpochs(), atMost: .max)
   }
 
-  private func finalise(_ tenant: TenantID, _ retired: [(epoch: Int32, retiredAt: Int64)]) async throws -> Int {
+  private func finalise(
+    _ tenant: TenantID, _ retired: [(epoch: Int32, retiredAt: Int64)], atMost limit: Int
+  ) async throws -> Int {
     let ordered = retired.sorted { $0.epoch < $1.epoch }
     guard let newest = ordered.last?.epoch else { return 0 }
     let operation = AccessContext.operation(tenant)
@@ -53,13 +55,13 @@ extension ErasureRunner {
         try ErasureStore.notFinal(
           upTo: newest, after: after, limit: Self.page, tenant: tenant, in: unit.database)
       }
-      for (request, epoch) in due {
+      for (request, epoch) in due where issued < limit {
         guard let retired = ordered.first(where: { $0.epoch >= epoch }) else { continue }
         let copies = try await outstanding(epoch)
         if await issueFinal(request, retiredAt: retired.retiredAt, copies: copies, operation) { issued += 1 }
       }
       last = due.count < Self.page ? nil : due.last?.request
-    } while last != nil
+    } while last != nil && issued < limit
     return try await issued + attest(tenant, operation, outstanding)
   }
 

@@ -30,7 +30,9 @@ struct RecoverCommand: AsyncParsableCommand {
     try await reporting {
       let environment = Environment()
       let logger = try environment.logger()
-      let parts = try await ServerParts.open(try environment.serverSettings(), as: "lethe-recover", logger: logger)
+      let parts = try await ServerParts.open(
+        // Logs are searched from end to end.
+        try environment.serverSettings(), as: "lethe-recover", statementTimeout: .seconds(3_600), logger: logger)
       let outcome: RecoveryOutcome
       do {
         let recovery = parts.recovery(logger: logger) { Console.note("lethe: \($0)") }
