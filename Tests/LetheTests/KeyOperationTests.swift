@@ -26,10 +26,12 @@ struct KeyOperationTests {
       return process.printed
     }
 
-    /// The JSON document behind the lines of progress.
+    /// The JSON document among lines for people: from a line that opens it to the last that closes it.
     func json(_ printed: String) throws -> JSONValue {
-      let start = try #require(printed.range(of: "{\n") ?? printed.range(of: "[\n"))
-      return try JSONValue(parsing: Array(printed[start.lowerBound...].utf8))
+      let lines = printed.split(separator: "\n", omittingEmptySubsequences: false)
+      let first = try #require(lines.firstIndex { ["{", "["].contains($0) })
+      let last = try #require(lines.lastIndex { ["}", "]"].contains($0) })
+      return try JSONValue(parsing: Array(lines[first...last].joined(separator: "\n").utf8))
     }
   }
 
