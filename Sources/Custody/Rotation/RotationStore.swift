@@ -31,8 +31,9 @@ enum RotationStore {
       retiredAt: try row.decode("retired_at", as: Int64?.self))
   }
 
-  /// Begins a rotation: its row. Tags can't name the epoch yet.
+  /// Begins a rotation: its row, and the epoch that its tags will name.
   static func begin(from: EpochNumber, to: EpochNumber, at now: Int64, in transaction: Transaction) throws {
+    try EpochStore.insert(to, at: now, in: transaction)
     try transaction.execute(
       """
       INSERT INTO custody.rotations (to_epoch, from_epoch, state, started_at, changed_at)
@@ -46,7 +47,6 @@ enum RotationStore {
   ) throws {
     // Writers hold the same lock shared: see custody.hold_epochs.
     try transaction.query("SELECT pg_advisory_xact_lock(1818588264, 1)")
-    if [.dualWrite, .backfill].contains(state) { try EpochStore.insert(rotation.to, at: now, in: transaction) }
     try transaction.execute(
       """
       UPDATE custody.rotations SET state = \(state.rawValue), changed_at = \(now), waiting_for = NULL
