@@ -7,7 +7,7 @@ internal import Synchronization
 ///
 /// Entries are streamed a bundle at a time, so that the memory needed does not grow with the log; it grows
 /// by a few bytes for each exported checkpoint, and by 64 for each line of the erasure ledger. The order of
-/// the checks and their codes are in `docs/audit-log.md`.
+/// the checks and their codes are in `docs/audit-log-spec.md`.
 public struct ArchiveVerifier: Sendable {
   private let folder: String
   private let keys: [NoteKey]

@@ -10,7 +10,7 @@ public import Signing
 /// <unix time, microseconds>
 /// <body>
 /// ```
-/// Each line ends with a newline; numbers are decimal without leading zeros. `docs/audit-log.md` has the
+/// Each line ends with a newline; numbers are decimal without leading zeros. `docs/audit-log-spec.md` has the
 /// format with a worked example.
 public struct Entry: Sendable, Hashable {
   /// The largest entry that a bundle can hold (its length is a 16-bit number).

@@ -1,6 +1,6 @@
 /// What is wrong at one place of an archive.
 public struct Finding: Sendable, Hashable, CustomStringConvertible {
-  /// Which check failed; one of the codes in `docs/audit-log.md`, such as `leaf` or `chain`.
+  /// Which check failed; one of the codes in `docs/audit-log-spec.md`, such as `leaf` or `chain`.
   public let check: String
   /// The file concerned, relative to the tenant's folder.
   public let file: String?

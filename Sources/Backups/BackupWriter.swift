@@ -4,6 +4,7 @@ public import Logging
 import PostgresPrograms
 import Signing
 import StrictJSON
+import Synchronization
 
 /// Makes backups in a folder, each in a folder of its own.
 ///
@@ -35,15 +36,23 @@ public struct BackupWriter: Sendable {
   /// - Returns: the backup, durable and read once from end to end.
   /// - Throws: `BackupError`; nothing is left then.
   public func write(dataURL: String, vaultURL: String) async throws(BackupError) -> Backup {
-    try await write("backup", [(.data, dataURL), (.vault, vaultURL)])
+    do {
+      return try await write("backup", [(.data, dataURL), (.vault, vaultURL)]) { _ in }
+    } catch {
+      throw error as? BackupError ?? BackupError(.failed, "the backup can't be made")
+    }
   }
 
   /// Dumps the vault database alone into a new folder `vault-backup-TIME-RANDOM`: a rotation takes one under the new
-  /// epoch, and opens its keys through ``Backup/vaultDump``, before the old epoch's key is destroyed.
+  /// epoch before the old epoch's key is destroyed.
   ///
-  /// - Parameter url: the vault database, as `lethe_vault_backup`.
-  public func writeVault(url: String) async throws(BackupError) -> Backup {
-    try await write("vault-backup", [(.vault, url)])
+  /// - Parameters:
+  ///   - url: the vault database, as `lethe_vault_backup`.
+  ///   - eachKey: called with every key, read from the dump's file, on a thread of its own.
+  /// - Throws: `BackupError`, and what `eachKey` throws; nothing is left then.
+  public func writeVault(url: String, eachKey: @escaping @Sendable (VaultDumpKey) throws -> Void) async throws -> Backup
+  {
+    try await write("vault-backup", [(.vault, url)], eachKey: eachKey)
   }
 
   private struct Source {
@@ -53,12 +62,14 @@ public struct BackupWriter: Sendable {
     let programs: InstalledPrograms
   }
 
-  private func write(_ kind: String, _ urls: [(BackedUpDatabase, String)]) async throws(BackupError) -> Backup {
+  private func write(
+    _ kind: String, _ urls: [(BackedUpDatabase, String)], eachKey: @escaping @Sendable (VaultDumpKey) throws -> Void
+  ) async throws -> Backup {
     var sources: [Source] = []
     for (database, url) in urls { sources.append(try await source(database, url)) }
     let takenAt = Date(timeIntervalSince1970: Date().timeIntervalSince1970.rounded(.down))
     let partial = try PartialFolder(for: Self.name(kind, takenAt), in: folder)
-    do throws(BackupError) {
+    do {
       var files: [BackedUpDatabase: DumpFile] = [:]
       var dumps: [BackupDump] = []
       for source in sources {
@@ -68,7 +79,8 @@ public struct BackupWriter: Sendable {
       }
       if Task.isCancelled { throw BackupError(.cancelled, "the backup was stopped") }
       progress("reading the keys of \(BackedUpDatabase.vault.dumpName)")
-      let keys = try await Self.counts(VaultDump(path: "\(partial.path)/\(BackedUpDatabase.vault.dumpName)"))
+      let keys = try await Self.counts(
+        VaultDump(path: "\(partial.path)/\(BackedUpDatabase.vault.dumpName)"), eachKey)
       let manifest = BackupManifest(
         takenAt: takenAt, installation: sources.last?.facts.installation, dumps: dumps, keys: keys)
       try Self.write(manifest, into: partial.path)
@@ -135,23 +147,24 @@ public struct BackupWriter: Sendable {
       serverVersion: source.facts.serverVersion, migrations: now, roles: source.facts.grantees)
   }
 
-  private static func counts(_ dump: VaultDump) async throws(BackupError) -> BackupKeyCounts {
-    try await onThread { () throws(BackupError) in
-      var counts = BackupKeyCounts()
-      var epochs: Set<Int32> = []
-      do {
-        _ = try dump.forEachKey { key in
-          guard let epoch = key.epoch else {
-            counts.destroyed += 1
-            return
-          }
-          counts.live += 1
-          epochs.insert(epoch)
+  private static func counts(
+    _ dump: VaultDump, _ eachKey: @escaping @Sendable (VaultDumpKey) throws -> Void
+  ) async throws -> BackupKeyCounts {
+    let seen = Mutex((counts: BackupKeyCounts(), epochs: Set<Int32>()))
+    _ = try await dump.readKeys { key in
+      try eachKey(key)
+      seen.withLock { seen in
+        if let epoch = key.epoch {
+          seen.counts.live += 1
+          seen.epochs.insert(epoch)
+        } else {
+          seen.counts.destroyed += 1
         }
-      } catch {
-        throw error as? BackupError ?? BackupError(.failed, "the vault's dump can't be read")
       }
-      counts.epochs = epochs.sorted()
+    }
+    return seen.withLock { seen in
+      var counts = seen.counts
+      counts.epochs = seen.epochs.sorted()
       return counts
     }
   }

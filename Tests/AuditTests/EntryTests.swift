@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Entries")
 struct EntryTests {
-  /// The three entries of the worked example in docs/audit-log.md.
+  /// The three entries of the worked example in docs/audit-log-spec.md.
   static func example() throws -> [Entry] {
     let origin = try #require(LogOrigin("audit.example.com/t1"))
     var previous = origin.genesis

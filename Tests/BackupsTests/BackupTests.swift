@@ -7,6 +7,7 @@ import ProfilesAPI
 import Schema
 import ServiceTesting
 import StrictJSON
+import Synchronization
 import Testing
 
 @testable import Backups
@@ -137,8 +138,10 @@ struct BackupTests {
   func vaultOnly() async throws {
     try await withBackupScene { scene in
       try await scene.fillVault()
+      let seen = Mutex(0)
       let backup = try await BackupWriter(into: scene.folder, logger: scene.log.logger)
-        .writeVault(url: scene.vault.url(user: DatabaseRoles.vaultBackup))
+        .writeVault(url: scene.vault.url(user: DatabaseRoles.vaultBackup)) { _ in seen.withLock { $0 += 1 } }
+      #expect(seen.withLock { $0 } == 1_000)
       #expect(backup.name.hasPrefix("vault-backup-"))
       let opened = try await Backup.open(backup.folder)
       #expect(opened.manifest.dumps.map(\.database) == [.vault])

@@ -93,6 +93,9 @@ struct PoolTests {
       #expect(try await pool.read("SELECT 1").count == 1)
       try await database.sql(end)
       #expect(try await pool.transaction { try $0.query("SELECT 1").count } == 1)
+      // A statement that the dead connection has never seen.
+      try await database.sql(end)
+      #expect(try await pool.read("SELECT 2").count == 1)
     }
   }
 

@@ -16,6 +16,8 @@ public struct Rotation: Sendable {
   public struct Options: Sendable {
     /// How many keys are wrapped again in one transaction.
     public var batchSize: Int
+    /// How many batches are under way at once, each on a connection to either database.
+    public var lanes: Int
     /// How many keys are wrapped again in a second at most; nil for as many as it goes.
     public var keysPerSecond: Int?
     /// How long to wait for standbys, in seconds, before giving up until the next run.
@@ -23,11 +25,14 @@ public struct Rotation: Sendable {
     /// Standbys that have to be there, by their application names, besides those that are.
     public var requiredStandbys: [String]
 
-    /// The defaults: 1,000 keys a batch, no limit of rate, 60 s for standbys, none required by name.
+    /// The defaults: 1,000 keys a batch, three batches at once, no limit of rate, 60 s for standbys, none required by
+    /// name.
     public init(
-      batchSize: Int = 1_000, keysPerSecond: Int? = nil, standbyPatience: Int = 60, requiredStandbys: [String] = []
+      batchSize: Int = 1_000, lanes: Int = 3, keysPerSecond: Int? = nil, standbyPatience: Int = 60,
+      requiredStandbys: [String] = []
     ) {
       self.batchSize = batchSize
+      self.lanes = max(1, lanes)
       self.keysPerSecond = keysPerSecond
       self.standbyPatience = standbyPatience
       self.requiredStandbys = requiredStandbys
@@ -188,29 +193,28 @@ public struct Rotation: Sendable {
     }
   }
 
-  /// Wraps one batch after the other again; the tags of one are made while the next is wrapped.
+  /// Wraps a tenant's keys again, and makes their subjects' tags: as many batches at once as there are lanes.
   private func rewrapAll(of tenant: TenantID, isCommitted: Bool, _ rotation: RotationRecord, _ lock: RotationLock)
     async throws
   {
-    var place: VaultRotationStore.Place?
-    var tags: Task<Void, any Error>?
-    do {
-      while let batch = try await vault.rewrap(
-        of: rotation.from, in: tenant, after: place, limit: options.batchSize, keyring: custody.keyring)
-      {
+    // A batch that fails ends the others, and nothing runs on after this has returned.
+    try await withThrowingTaskGroup(of: Void.self) { lanes in
+      var place: VaultRotationStore.Place?
+      var busy = 0
+      while true {
+        let batch = try await vault.keys(of: rotation.from, in: tenant, after: place, limit: options.batchSize)
+        guard let last = batch.last else { break }
         try lock.check()
-        place = batch.last
-        keysNow.add(batch.keys.count)
-        try await tags?.value
-        let keys = batch.keys
-        if isCommitted { tags = Task { try await addTags(rewrapped: keys, in: tenant, rotation) } }
+        place = last.place
+        if busy == options.lanes { try await lanes.next() } else { busy += 1 }
+        lanes.addTask {
+          let keys = try await vault.rewrap(batch, of: rotation.from, in: tenant, keyring: custody.keyring)
+          keysNow.add(keys.count)
+          if isCommitted { try await addTags(rewrapped: keys, in: tenant, rotation) }
+        }
         try await throttle()
       }
-      try await tags?.value
-    } catch {
-      // The batch under way is finished either way, so that nothing runs on after this has returned.
-      _ = await tags?.result
-      throw error
+      try await lanes.waitForAll()
     }
   }
 
@@ -257,11 +261,11 @@ public struct Rotation: Sendable {
   /// The tags of subjects whose keys were just wrapped again, without asking the vault for them once more. Whoever was
   /// erased meanwhile has no tags left.
   private func addTags(
-    rewrapped: [(owner: KeyOwner, wrapped: WrappedKey)], in tenant: TenantID, _ rotation: RotationRecord
+    rewrapped: [VaultRotationStore.Stored], in tenant: TenantID, _ rotation: RotationRecord
   ) async throws {
     var keys: [SubjectID: DataKey] = [:]
-    for (owner, wrapped) in rewrapped where owner.kind == .subject {
-      keys[SubjectID(owner.id)] = try custody.keys.unwrap(wrapped, for: owner)
+    for key in rewrapped where key.owner.kind == .subject {
+      keys[SubjectID(key.owner.id)] = try custody.keys.unwrap(key.wrapped, for: key.owner)
     }
     try await addTags(by: keys, rewrapped: rewrapped.count, in: tenant, rotation)
   }

@@ -8,8 +8,8 @@ import Vault
 enum TagBackfill {
   /// Adds the tags of those subjects under the key's epoch, for each tag that they have of the epoch `from`.
   ///
-  /// Rows are held until the transaction ends, so that no change of the value comes in between; a row that somebody else
-  /// holds is left out, and is found again as one without its counterpart. Returns how many tags were added, and how
+  /// The subjects are held until the transaction ends, so that no change of a value comes in between; one that somebody
+  /// else holds is left out, and its tags are found again as some without a counterpart. Returns how many tags were added, and how
   /// many values don't open or have no key.
   static func add(
     under index: IndexKey, from: EpochNumber, keys: [SubjectID: DataKey], tenant: TenantID,

@@ -15,18 +15,19 @@ enum TagBackfillStore {
 
   /// Holds subjects until the transaction ends and answers those it got; one that is being erased is left out.
   ///
-  /// Subjects come before tags, for every writer. A new tag's foreign key would ask for the same lock, after the tags.
+  /// Whoever changes a value or its tags holds the subject for share, which this waits for and excludes. Readings, and
+  /// foreign keys, go on.
   static func hold(_ subjects: [UUID], tenant: TenantID, in transaction: Transaction) throws -> [UUID] {
     try transaction.query(
       """
       SELECT subject_id FROM custody.subjects
-      WHERE tenant_id = \(tenant.uuid) AND subject_id = ANY(\(subjects)) FOR KEY SHARE SKIP LOCKED
+      WHERE tenant_id = \(tenant.uuid) AND subject_id = ANY(\(subjects)) FOR NO KEY UPDATE SKIP LOCKED
       """
     ).map { try $0.decode("subject_id", as: UUID.self) }
   }
 
-  /// The values behind those subjects' tags of an epoch, each tag held until the transaction ends. A tag that somebody
-  /// else holds is left out.
+  /// The values behind those subjects' tags of an epoch. To be called after ``hold(_:tenant:in:)``, so that what is read
+  /// stays as it is.
   static func tagged(
     _ source: TagSource, from epoch: EpochNumber, of subjects: [UUID], tenant: TenantID, in transaction: Transaction
   ) throws -> [Value] {
@@ -38,7 +39,6 @@ enum TagBackfillStore {
       JOIN \(unsafe: value.table) v ON v.tenant_id = t.tenant_id AND v.\(unsafe: value.rowID) = t.row_id
       WHERE t.tenant_id = \(tenant.uuid) AND t.kind = \(source.kind) AND t.epoch = \(epoch.rawValue)
         AND t.subject_id = ANY(\(subjects))
-      FOR UPDATE OF t SKIP LOCKED
       """
     ).map(decode)
   }

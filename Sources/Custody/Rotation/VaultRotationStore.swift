@@ -44,54 +44,57 @@ struct VaultRotationStore: Sendable {
     }
   }
 
-  /// A position among a tenant's keys.
+  /// A key of a tenant, by its place among the tenant's keys.
   struct Place: Sendable {
     let kind: Int
     let id: UUID
   }
 
-  /// Wraps the next keys of the epoch again, in the order of their primary keys, in one transaction.
-  ///
-  /// A key that is destroyed meanwhile is left alone. Returns the keys as they are wrapped now and where to go on; nil at
-  /// the end.
-  func rewrap(
-    of epoch: EpochNumber, in tenant: TenantID, after place: Place?, limit: Int, keyring: any Keyring
-  ) async throws -> (keys: [(owner: KeyOwner, wrapped: WrappedKey)], last: Place)? {
-    try await pool.transaction(settings: settings(tenant)) { transaction in
-      let rows = try transaction.query(
-        """
-        SELECT kind, key_id, wrapped, commitment FROM vault.keys
-        WHERE tenant_id = \(tenant.uuid) AND epoch = \(epoch.rawValue)
-          AND (kind, key_id) > (\(place?.kind ?? 0), \(place?.id ?? tenant.uuid))
-        ORDER BY kind, key_id LIMIT \(limit)
-        """)
-      guard !rows.isEmpty else { return nil }
-      var keys: [(owner: KeyOwner, wrapped: WrappedKey)] = []
-      var changed: (kinds: [Int64], ids: [UUID], wrapped: [[UInt8]]) = ([], [], [])
-      for row in rows {
-        let kind = try row.decode("kind", as: Int.self)
-        let id = try row.decode("key_id", as: UUID.self)
-        guard let known = KeyOwner.Kind(rawValue: UInt8(clamping: kind)) else {
-          throw CustodyError(.unreadable, field: "key_kind")
-        }
-        let owner = KeyOwner(kind: known, tenant: tenant.uuid, id: id)
-        let next = try keyring.rewrap(
-          WrappedKey(
-            epoch: epoch, blob: try row.decode("wrapped", as: [UInt8].self),
-            commitment: try row.decode("commitment", as: [UInt8].self)), for: owner)
-        keys.append((owner, next))
-        changed.kinds.append(Int64(kind))
-        changed.ids.append(id)
-        changed.wrapped.append(next.blob)
+  /// A live key, as it is wrapped.
+  struct Stored: Sendable {
+    let owner: KeyOwner
+    let wrapped: WrappedKey
+    var place: Place { Place(kind: Int(owner.kind.rawValue), id: owner.id) }
+  }
+
+  /// The next live keys of the epoch, in the order of their primary keys; none at the end.
+  func keys(of epoch: EpochNumber, in tenant: TenantID, after place: Place?, limit: Int) async throws -> [Stored] {
+    try await pool.read(
+      """
+      SELECT kind, key_id, wrapped, commitment FROM vault.keys
+      WHERE tenant_id = \(tenant.uuid) AND epoch = \(epoch.rawValue)
+        AND (kind, key_id) > (\(place?.kind ?? 0), \(place?.id ?? tenant.uuid))
+      ORDER BY kind, key_id LIMIT \(limit)
+      """, settings: settings(tenant)
+    ).map { row in
+      guard let kind = KeyOwner.Kind(rawValue: UInt8(clamping: try row.decode("kind", as: Int.self))) else {
+        throw CustodyError(.unreadable, field: "key_kind")
       }
+      return Stored(
+        owner: KeyOwner(kind: kind, tenant: tenant.uuid, id: try row.decode("key_id", as: UUID.self)),
+        wrapped: WrappedKey(
+          epoch: epoch, blob: try row.decode("wrapped", as: [UInt8].self),
+          commitment: try row.decode("commitment", as: [UInt8].self)))
+    }
+  }
+
+  /// Wraps those keys of an epoch under the active one, in one transaction, and returns them as they are wrapped then.
+  ///
+  /// A key that was destroyed meanwhile is left alone.
+  func rewrap(_ keys: [Stored], of epoch: EpochNumber, in tenant: TenantID, keyring: any Keyring) async throws
+    -> [Stored]
+  {
+    try await pool.transaction(settings: settings(tenant)) { transaction in
+      let next = try keys.map { Stored(owner: $0.owner, wrapped: try keyring.rewrap($0.wrapped, for: $0.owner)) }
       try transaction.execute(
         """
         UPDATE vault.keys k SET wrapped = n.wrapped, epoch = \(keyring.activeEpoch.rawValue)
-        FROM unnest(\(changed.kinds), \(changed.ids), \(changed.wrapped)) AS n (kind, key_id, wrapped)
+        FROM unnest(\(next.map { Int64($0.place.kind) }), \(next.map(\.owner.id)), \(next.map(\.wrapped.blob)))
+          AS n (kind, key_id, wrapped)
         WHERE k.tenant_id = \(tenant.uuid) AND k.kind = n.kind AND k.key_id = n.key_id
           AND k.epoch = \(epoch.rawValue) AND k.destroyed_at IS NULL
         """)
-      return (keys, Place(kind: Int(changed.kinds.last ?? 0), id: changed.ids.last ?? tenant.uuid))
+      return next
     }
   }
 

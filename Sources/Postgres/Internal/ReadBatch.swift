@@ -54,8 +54,9 @@ struct ReadBatch {
       case .deallocate: break
       case .prepare(let key):
         guard let failure = replies.firstFailure else { return }
-        refused[key] = failure
         connection.statements.forget(key)
+        // A connection that turns out to be gone refuses nothing: the read itself is asked again.
+        if !failure.isOfConnection { refused[key] = failure }
       case .read(let ticket, let key, let slot):
         if let failure = replies.firstFailure {
           if mayRepeat, failure.isOfConnection, refused[key] == nil {

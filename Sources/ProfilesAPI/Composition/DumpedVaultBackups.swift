@@ -19,21 +19,10 @@ public struct DumpedVaultBackups: VaultBackups {
     self.logger = logger
   }
 
-  /// Writes a backup of the vault alone, and reads every key from its file.
+  /// Writes a backup of the vault alone, and reads every key from its file. One that doesn't open proves nothing, and is
+  /// not kept.
   public func take(_ body: @escaping @Sendable (BackedUpKey) throws -> Void) async throws -> String {
-    let backup = try await BackupWriter(into: folder, logger: logger).writeVault(url: url)
-    do {
-      _ = try await open(backup, body)
-    } catch {
-      // One that doesn't open proves nothing, and the next attempt makes another.
-      try? FileManager.default.removeItem(atPath: backup.folder)
-      throw error
-    }
-    return backup.name
-  }
-
-  private func open(_ backup: Backup, _ body: @escaping @Sendable (BackedUpKey) throws -> Void) async throws -> Int {
-    try await backup.vaultDump.readKeys { key in
+    try await BackupWriter(into: folder, logger: logger).writeVault(url: url) { key in
       guard let number = UInt8(exactly: key.kind), let kind = KeyOwner.Kind(rawValue: number) else {
         throw CustodyError(.unreadable, field: "key_kind")
       }
@@ -41,6 +30,6 @@ public struct DumpedVaultBackups: VaultBackups {
         key.epoch.map { WrappedKey(epoch: EpochNumber(rawValue: $0), blob: blob, commitment: key.commitment) }
       }
       try body(BackedUpKey(owner: KeyOwner(kind: kind, tenant: key.tenant, id: key.id), wrapped: wrapped))
-    }
+    }.name
   }
 }

@@ -6,6 +6,7 @@ public enum VaultMigrations {
   public static let all: [Migration] = [
     Migration(number: 1, name: "keys", sql: keys),
     Migration(number: 2, name: "rotation", sql: rotation),
+    Migration(number: 3, name: "tombstone trigger", sql: tombstoneTrigger),
   ]
 
   /// The advisory lock that lets one migrator run at a time against the vault database.
