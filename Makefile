@@ -4,6 +4,8 @@
 #   COVERAGE=1   measure coverage. One build folder holds one kind of build: changing this recompiles everything,
 #                so use the same value for 'test' and 'demo' when both are run
 #   JOBS=2       how many compilations run at once
+#   N=1000       how often 'make crash' kills; SEED=… repeats the blows of a run that printed it
+#   APPENDS=…    how many entries 'make crash' appends at once
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -13,10 +15,13 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 COVERAGE ?= 0
 JOBS ?=
+N ?= 1000
+SEED ?=
+APPENDS ?= 1000000
 BUILD_FLAGS := $(if $(filter 1,$(COVERAGE)),--enable-code-coverage) $(if $(JOBS),-j $(JOBS))
 BIN := .build/debug
 
-.PHONY: help setup build run test demo bench forensics lint format coverage clean first-build
+.PHONY: help setup build run test demo bench crash forensics audit-exhaustive lint format coverage clean first-build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -42,8 +47,15 @@ demo: setup first-build ## walk through an erasure from request to certificate
 bench: setup ## measure, in release mode
 	swift run $(if $(JOBS),-j $(JOBS)) -c release --package-path Benchmarks lethe-bench $(ARGS)
 
+crash: setup first-build ## kill servers and databases N times under load; append a million entries at once
+	LETHE_CRASH_KILLS=$(N) LETHE_CRASH_SEED=$(SEED) LETHE_APPENDS=$(APPENDS) \
+	  swift test $(BUILD_FLAGS) --disable-xctest --filter 'CrashTests|JournalAppendTests'
+
 forensics: setup ## erase somebody, rotate, and look for the key in every file that is left
 	swift run $(if $(JOBS),-j $(JOBS)) -c release --package-path Benchmarks lethe-forensics $(ARGS)
+
+audit-exhaustive: setup ## flip every bit of a 1,000-entry archive; ARGS="--entries 20" or "--sample 10000" is shorter
+	swift run $(if $(JOBS),-j $(JOBS)) -c release --package-path Benchmarks audit-exhaustive $(ARGS)
 
 lint: ## check format, layout, dependency arrows, links
 	@tools/setup.sh --lint

@@ -59,6 +59,7 @@ let package = Package(
   ],
   targets: [
     // System libraries: a module map and a shim each.
+    .systemLibrary(name: "CFileFlags"),
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
@@ -70,10 +71,10 @@ let package = Package(
     .target(name: "Signing", dependencies: ["COpenSSL"], swiftSettings: strict),
     .target(name: "StrictJSON", dependencies: ["CJansson"], swiftSettings: strict),
     .target(name: "Redaction", dependencies: [logging], swiftSettings: strict),
-    .target(name: "Audit", dependencies: ["Signing", "StrictJSON"], swiftSettings: strict),
+    .target(name: "Audit", dependencies: ["CFileFlags", "Signing", "StrictJSON"], swiftSettings: strict),
     .target(name: "Certificates", dependencies: ["Audit", "Signing", "StrictJSON"], swiftSettings: strict),
     .target(name: "Tokens", dependencies: ["Signing", "StrictJSON"], swiftSettings: strict),
-    .target(name: "Policies", dependencies: ["Signing", "StrictJSON"], swiftSettings: strict),
+    .target(name: "Policies", dependencies: ["Audit", "Signing", "StrictJSON"], swiftSettings: strict),
     .target(name: "SampleData", swiftSettings: strict),
 
     // Databases.
@@ -175,8 +176,9 @@ let package = Package(
     .testTarget(
       name: "LetheTests",
       dependencies: [
-        "Audit", "Custody", "LocalCluster", "PostgresTesting", "Profiles", "ProfilesAPI", "Schema", "ServiceTesting",
-        "Signing", "StrictJSON", "Tokens", "dsar", "lethe", asyncHTTPClient, nioCore, nioHTTP1,
+        "Audit", "Custody", "LocalCluster", "Postgres", "PostgresTesting", "Profiles", "ProfilesAPI", "Schema",
+        "ServiceTesting", "Signing", "StrictJSON", "Tokens", "Vault", "dsar", "lethe", asyncHTTPClient, logging, nioCore,
+        nioHTTP1,
       ],
       swiftSettings: testing),
     .testTarget(

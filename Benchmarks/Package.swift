@@ -15,6 +15,7 @@ let package = Package(
   products: [
     .executable(name: "lethe-bench", targets: ["lethe-bench"]),
     .executable(name: "lethe-forensics", targets: ["lethe-forensics"]),
+    .executable(name: "audit-exhaustive", targets: ["audit-exhaustive"]),
   ],
   dependencies: [
     .package(name: "lethe", path: ".."),
@@ -33,6 +34,14 @@ let package = Package(
         lethe("StrictJSON"), lethe("Tokens"), lethe("Vault"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+
+    // Every flipped bit of an archive must be a finding.
+    .executableTarget(
+      name: "audit-exhaustive",
+      dependencies: [
+        lethe("Audit"), lethe("Signing"), .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
 

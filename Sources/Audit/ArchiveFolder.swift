@@ -5,7 +5,7 @@
 #endif
 
 /// The files below one folder, reached by relative paths of which no part may be a link.
-struct ArchiveFolder: Sendable {
+struct ArchiveFolder: ArchiveSink {
   let root: String
 
   /// Where files are written before they get their name; its contents mean nothing.
@@ -82,6 +82,14 @@ struct ArchiveFolder: Sendable {
 // MARK: - Writing
 
 extension ArchiveFolder {
+  func exclusively<Result>(_ body: () throws(AuditError) -> Result) throws(AuditError) -> Result {
+    let lock = try lock()
+    try removeAll(in: Self.incoming)
+    let result = try body()
+    _ = consume lock
+    return result
+  }
+
   /// Takes the folder for one writer until the result goes; the folder is created when missing.
   func lock() throws(AuditError) -> FileDescriptor {
     try makeFolders(at: root)
@@ -97,19 +105,14 @@ extension ArchiveFolder {
   func makeRoot() throws(AuditError) { try makeFolders(at: root) }
 
   /// Writes a file that must not exist yet: whole, durable and read-only before it has its name.
-  ///
-  /// A file of the same content is left as it is, which makes a repeated publication harmless.
-  /// The caller synchronises the folders in `touched` afterwards.
-  ///
-  /// - Throws: `.inconsistent` when a file of other content is there.
-  func create(_ path: String, _ bytes: [UInt8], touched: inout Set<String>) throws(AuditError) {
+  func create(_ path: String, _ bytes: [UInt8]) throws(AuditError) -> Set<String> {
     if let length = try length(path) {
       guard length == bytes.count, try read(path, maximum: length) == bytes else {
         throw AuditError(.inconsistent, file: path)
       }
-      touched.insert(Self.parent(path))
-      return
+      return [Self.parent(path)]
     }
+    var touched: Set<String> = [Self.parent(path)]
     try makeFolders(above: path, touched: &touched)
     let temporary = try stage(bytes, for: path)
     // `link` refuses an existing name, which `rename` would replace.
@@ -117,7 +120,7 @@ extension ArchiveFolder {
     let failure = errno
     _ = SystemCalls.remove(root + "/" + temporary)
     guard linked else { throw AuditError(.inputOutput, file: path, systemError: failure) }
-    touched.insert(Self.parent(path))
+    return touched
   }
 
   /// Puts a file in the place of another, durably, in one step.
@@ -137,18 +140,34 @@ extension ArchiveFolder {
     }
   }
 
-  /// Removes a folder of plain files and the files in it; a missing one is fine.
-  func removeFolder(_ path: String) throws(AuditError) {
+  func removeAll(in folder: String) throws(AuditError) {
     var names: [String] = []
-    try list(path) { name, _ in names.append(name) }
-    for name in names where !SystemCalls.remove(root + "/" + path + "/" + name) {
-      throw AuditError.system(path)
-    }
-    guard SystemCalls.removeFolder(root + "/" + path) || errno == ENOENT else { throw AuditError.system(path) }
+    try list(folder) { name, _ in names.append(name) }
+    for name in names { try remove(folder + "/" + name) }
+    guard SystemCalls.removeFolder(root + "/" + folder) || errno == ENOENT else { throw AuditError.system(folder) }
   }
 
-  /// Removes what an interrupted writer left behind.
-  func removeLeftovers() throws(AuditError) { try removeFolder(Self.incoming) }
+  func remove(_ path: String) throws(AuditError) {
+    if SystemCalls.remove(root + "/" + path) || errno == ENOENT { return }
+    let failure = errno
+    // An immutable file must be made mutable before it can go.
+    guard failure == EPERM, let file = try open(path, O_RDONLY | O_NONBLOCK), file.isImmutable() else {
+      throw AuditError(.inputOutput, file: path, systemError: failure)
+    }
+    try file.setImmutable(false, path)
+    guard SystemCalls.remove(root + "/" + path) else { throw AuditError.system(path) }
+  }
+
+  func protect(_ path: String) throws(AuditError) {
+    guard let file = try open(path, O_RDONLY | O_NONBLOCK) else { throw AuditError(.missing, file: path) }
+    guard try file.status(path).kind == .regular else { throw AuditError(.notRegular, file: path) }
+    try file.setImmutable(true, path)
+  }
+
+  func isProtected(_ path: String) throws(AuditError) -> Bool {
+    guard let file = try open(path, O_RDONLY | O_NONBLOCK) else { throw AuditError(.missing, file: path) }
+    return file.isImmutable()
+  }
 
   private func stage(_ bytes: [UInt8], for path: String) throws(AuditError) -> String {
     try makeFolders(at: root + "/" + Self.incoming)

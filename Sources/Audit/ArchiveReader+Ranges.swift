@@ -56,4 +56,41 @@ extension ArchiveReader {
     }
     do { return try SignedNote(parsing: bytes) } catch { throw AuditError(error.code, file: name) }
   }
+
+  /// How many segments are sealed.
+  ///
+  /// - Throws: `.missing` when a manifest before the newest one is not there.
+  public func manifestCount() throws(AuditError) -> UInt64 {
+    var count: UInt64 = 0
+    var newest: UInt64?
+    try files.list(Manifest.folder) { name, _ in
+      guard let number = Decimal.padded(name) else { return }
+      count += 1
+      newest = max(number, newest ?? 0)
+    }
+    guard let newest else { return 0 }
+    guard count == newest + 1 else { throw AuditError(.missing, file: Manifest.folder) }
+    return count
+  }
+
+  /// The manifest of a segment, or `nil` when it is not there; not verified.
+  ///
+  /// - Throws: `.malformed`, `.tooLarge`.
+  public func manifest(_ number: UInt64) throws(AuditError) -> SignedNote? {
+    try note(Manifest.path(number), maximum: Manifest.maximumBytes)
+  }
+
+  /// The note on which entries were deleted, or `nil` when none were; not verified.
+  ///
+  /// - Throws: `.malformed`, `.tooLarge`.
+  public func retention() throws(AuditError) -> SignedNote? {
+    try note(RetentionNote.file, maximum: SignedNote.maximumBytes)
+  }
+
+  private func note(_ path: String, maximum: Int) throws(AuditError) -> SignedNote? {
+    guard let bytes = try files.read(path, maximum: maximum) else { return nil }
+    do { return try SignedNote(parsing: bytes, maximumBytes: maximum) } catch {
+      throw AuditError(error.code, file: path)
+    }
+  }
 }

@@ -5,11 +5,16 @@ public import Signing
 /// Nothing read here is verified; a proof is, by whoever it is given to. `ArchiveVerifier` checks a whole
 /// folder.
 public struct ArchiveReader: Sendable {
-  let files: ArchiveFolder
+  let files: any ArchiveSource
 
   /// Reads the log in `folder`, which holds `checkpoint` and `tile`.
   public init(folder: String) {
-    files = ArchiveFolder(root: folder)
+    self.init(source: ArchiveFolder(root: folder))
+  }
+
+  /// Reads the log from anywhere else.
+  public init(source: any ArchiveSource) {
+    files = source
   }
 
   /// The signed checkpoint as published, or `nil` before the first one. Its signature is not verified.
@@ -92,6 +97,21 @@ public struct ArchiveReader: Sendable {
     let full = place.with(width: TilePath.fullWidth)
     if !place.isFull, let bytes = try read(full) { return (bytes, full) }
     throw AuditError(.missing, file: place.text)
+  }
+
+  /// The bytes at `place`, or of a wider file that supersedes it in a log of `size` entries.
+  func content(_ place: TilePath, size: UInt64) throws(AuditError) -> [UInt8] {
+    if let bytes = try read(place) { return bytes }
+    let level: UInt64 =
+      switch place.content {
+      case .hashes(let level): UInt64(level)
+      case .entries: 0
+      }
+    let full = place.with(width: TilePath.fullWidth)
+    let now = Self.place(full, count: size >> (8 * level))
+    do throws(AuditError) { return try content(now).bytes } catch {
+      throw error.code == .missing ? AuditError(.missing, file: place.text) : error
+    }
   }
 
   private func read(_ place: TilePath) throws(AuditError) -> [UInt8]? {

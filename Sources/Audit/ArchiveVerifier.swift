@@ -1,36 +1,59 @@
-internal import Dispatch
 internal import Foundation
 internal import Signing
-internal import Synchronization
 
 /// Verifies one tenant's folder of the archive offline, trusting nothing but the keys it is given.
 ///
 /// Entries are streamed a bundle at a time, so that the memory needed does not grow with the log; it grows
-/// by a few bytes for each exported checkpoint, and by 64 for each line of the erasure ledger. The order of
-/// the checks and their codes are in `docs/audit-log-spec.md`.
+/// by a few bytes for each exported checkpoint and manifest, and by 64 for each line of the erasure ledger. The order
+/// of the checks and their codes are in `docs/audit-log-spec.md`.
+///
+/// One key of a log is enough: the others are learnt from its entries, once a checkpoint over them is verified.
 public struct ArchiveVerifier: Sendable {
   private let folder: String
   private let keys: [NoteKey]
   private let held: SignedNote?
+  private let since: SignedNote?
   private let ledger: ErasureLedger?
-  private let workers: Int
+  private let options: VerifierOptions
 
   /// Verifies the log in `folder`.
   ///
   /// - Parameters:
   ///   - folder: the tenant's folder, or a copy of it.
-  ///   - keys: the log's verifier keys, from somewhere else than this folder.
+  ///   - keys: one or more of the log's verifier keys, from somewhere else than this folder; others are ignored.
   ///   - held: the last checkpoint that the auditor kept; without it a truncated log looks whole.
+  ///   - since: a checkpoint up to which the auditor has verified this log already: entries before it are not read
+  ///     again, only their hashes; whatever was signed before it is counted only. It is compared like `held`.
   ///   - ledger: the erasure ledger to compare with; `nil` leaves that check out.
-  ///   - workers: how many bundles are hashed at once.
+  ///   - options: threads, clock, and what else is checked.
   public init(
-    folder: String, keys: [NoteKey], held: SignedNote? = nil, ledger: ErasureLedger? = nil, workers: Int = 1
+    folder: String, keys: [NoteKey], held: SignedNote? = nil, since: SignedNote? = nil, ledger: ErasureLedger? = nil,
+    options: VerifierOptions
   ) {
     self.folder = folder
     self.keys = keys
     self.held = held
+    self.since = since
     self.ledger = ledger
-    self.workers = max(1, min(workers, 16))
+    self.options = options
+  }
+
+  /// Verifies the log in `folder` with nothing but the usual checks.
+  ///
+  /// - Parameter workers: how many bundles are hashed at once; 1 to 16.
+  public init(
+    folder: String, keys: [NoteKey], held: SignedNote? = nil, ledger: ErasureLedger? = nil, workers: Int = 1
+  ) {
+    self.init(folder: folder, keys: keys, held: held, ledger: ledger, options: VerifierOptions(workers: workers))
+  }
+
+  /// The verifier keys beside a log, the oldest first; none when there is no file `vkey`.
+  ///
+  /// They show that the log is consistent, not who wrote it.
+  ///
+  /// - Throws: `.notRegular` for a link or a device, `.tooLarge`, `.malformed`, `.inputOutput`.
+  public static func keys(beside folder: String) throws(AuditError) -> [NoteKey] {
+    try readVerifierKeys(ArchiveFolder(root: folder)) ?? []
   }
 
   /// Runs every check. Never throws: what cannot be read is a finding.
@@ -39,27 +62,53 @@ public struct ArchiveVerifier: Sendable {
   public func verify(progress: (UInt64, UInt64) -> Void = { _, _ in }) -> VerificationReport {
     var report = VerificationReport(folder: folder)
     let files = ArchiveFolder(root: folder)
-    guard let (head, key) = readHead(files, &report) else { return report }
-    report.origin = head.origin
-    report.size = head.size
-    report.root = head.root.base64
-    checkFolderName(head, &report)
+    guard let head = readHead(files, &report) else { return report }
+    let checkpoint = head.checkpoint
+    checkFolderName(checkpoint, &report)
 
-    var layout = LayoutCheck(files: files, size: head.size)
+    var layout = LayoutCheck(files: files, size: checkpoint.size)
     layout.run(&report)
-    for size in layout.exported where size > head.size {
+    for size in layout.exported where size > checkpoint.size {
       report.add(
         Finding(.rollback, file: ArchiveWriter.checkpointName(size), "newer than the file `checkpoint`"))
     }
-    if layout.hasVerifierKey { checkVerifierKey(files, key, &report) }
-    let checkpoints = CheckpointCheck(
-      files: files, keys: keys, origin: head.origin, held: readHeld(head, &report))
+    let retention = RetentionCheck(files: files, origin: checkpoint.origin, size: checkpoint.size, &report)
+    let known = [held, since].map { $0.flatMap { HeldCheckpoint($0, head: checkpoint) } }
+    let reader = ArchiveReader(folder: folder)
+    let start = treeStart(known[1], checkpoint, reader, &report)
     let lines = ledger.flatMap { ledger in
-      LogOrigin(head.origin)?.tenant.flatMap { LedgerCheck(ledger, tenant: $0, &report) }
+      LogOrigin(checkpoint.origin)?.tenant.flatMap { LedgerCheck(ledger, tenant: $0, &report) }
     }
-    let tree = TreeCheck(
-      reader: ArchiveReader(folder: folder), head: head, layout: layout, checkpoints: checkpoints, ledger: lines)
-    stream(tree, head, layout, &report, progress)
+    var tree = TreeCheck(
+      reader: reader, head: checkpoint, start: start, layout: layout,
+      checkpoints: CheckpointCheck(
+        files: files, origin: checkpoint.origin, held: known.compactMap { $0?.comparable }),
+      ledger: lines, options: options)
+    let bundles = BundleCheck(
+      reader: reader, origin: checkpoint.origin, size: checkpoint.size, superseded: layout.superseded,
+      firstKept: retention.firstKept, allowedGap: options.allowedGap)
+    stream(&tree, bundles, start, checkpoint.size, &report, progress)
+
+    var story = tree.story
+    let vkey = layout.hasVerifierKey ? readVerifierKeys(files, &report) : nil
+    guard resolve(&story.keys, head, layout.exported, files, &report) else { return report }
+    if report.expired > 0 {
+      // Replacements in deleted entries can't be learnt; what they signed is under the root all the same.
+      story.keys.takeExpired(vkey ?? [], before: retention.firstKept)
+      for key in story.keys.expired {
+        report.note("the key \(key.text) is known from the file `vkey` only: its replacement is a deleted entry")
+      }
+    }
+    report.keys = story.keys.keys.count
+    if let vkey {
+      checkVerifierKeys(vkey, story.keys, complete: start.size == 0 && report.expired == 0, &report)
+    }
+    for held in known { held?.verify(keys + story.keys.keys, &report) }
+    SealCheck(
+      files: files, reader: reader, head: checkpoint, keys: story.keys, exported: layout.exported, numbers: layout.manifests,
+      since: known[1]?.comparable?.size ?? 0, firstKept: retention.firstKept, options: options
+    ).run(&report)
+    retention.finish(story, start: start.size, readLast: tree.hasReadLast, &report)
     return report
   }
 
@@ -67,55 +116,84 @@ public struct ArchiveVerifier: Sendable {
   ///
   /// - Parameters:
   ///   - archive: the folder that holds one folder a tenant, and `erasures`.
-  ///   - keys: the verifier keys of all logs.
+  ///   - keys: the verifier keys of all logs, at least one each.
   ///   - held: checkpoints that the auditor kept, each for the log that its first line names.
-  ///   - workers: how many bundles are hashed at once.
+  ///   - since: checkpoints up to which the logs were verified before, likewise.
+  ///   - options: threads, clock, and what else is checked.
   ///   - progress: called with the folder's name, the entries done and the entries in that log.
   /// - Returns: one report a tenant, by folder name; a last one for the archive itself when it holds
   ///   something else, cannot be read, or lacks the log of a held checkpoint.
   public static func verifyAll(
-    archive: String, keys: [NoteKey], held: [SignedNote] = [], workers: Int = 1,
+    archive: String, keys: [NoteKey], held: [SignedNote] = [], since: [SignedNote] = [], options: VerifierOptions,
     progress: (String, UInt64, UInt64) -> Void = { _, _, _ in }
   ) -> [VerificationReport] {
     var whole = VerificationReport(folder: archive)
     var tenants: [String] = []
+    var ledger: ErasureLedger? = ErasureLedger(path: archive + "/erasures/ledger")
     do {
       try ArchiveFolder(root: archive).list("") { name, kind in
         if kind == .folder, UUID(uuidString: name)?.uuidString.lowercased() == name {
           tenants.append(name)
         } else if (name, kind) != ("erasures", .folder) {
           whole.add(LayoutCheck.foreign(name, kind))
+          if name == "erasures" { ledger = nil }
         }
       }
     } catch { whole.add(Finding(error, file: ".")) }
-    let ledger = ErasureLedger(path: archive + "/erasures/ledger")
-    let notes = held.map { note in (note: note, origin: (try? Checkpoint(parsing: note.body))?.origin) }
+    func origins(_ notes: [SignedNote]) -> [(note: SignedNote, origin: String?)] {
+      notes.map { note in (note: note, origin: (try? Checkpoint(parsing: note.body))?.origin) }
+    }
+    let (kept, read) = (origins(held), origins(since))
     let reports = tenants.sorted().map { tenant in
-      let kept = notes.first { $0.origin?.hasSuffix("/" + tenant) ?? false }?.note
+      func own(_ notes: [(note: SignedNote, origin: String?)]) -> SignedNote? {
+        notes.first { $0.origin?.hasSuffix("/" + tenant) ?? false }?.note
+      }
       return ArchiveVerifier(
-        folder: archive + "/" + tenant, keys: keys, held: kept, ledger: ledger, workers: workers
+        folder: archive + "/" + tenant, keys: keys, held: own(kept), since: own(read), ledger: ledger, options: options
       ).verify { done, total in progress(tenant, done, total) }
     }
-    for note in notes where !tenants.contains(where: { note.origin?.hasSuffix("/" + $0) ?? false }) {
+    for note in kept + read where !tenants.contains(where: { note.origin?.hasSuffix("/" + $0) ?? false }) {
       whole.add(Finding(.missing, "the log of a held checkpoint is not in the archive"))
     }
     if tenants.isEmpty { whole.add(Finding(.missing, "the archive has no log")) }
     return whole.isValid ? reports : reports + [whole]
   }
+
+  /// Verifies every tenant's folder of an archive with nothing but the usual checks.
+  public static func verifyAll(
+    archive: String, keys: [NoteKey], held: [SignedNote] = [], workers: Int = 1,
+    progress: (String, UInt64, UInt64) -> Void = { _, _, _ in }
+  ) -> [VerificationReport] {
+    verifyAll(archive: archive, keys: keys, held: held, options: VerifierOptions(workers: workers), progress: progress)
+  }
 }
 
 extension ArchiveVerifier {
-  private func readHead(_ files: ArchiveFolder, _ report: inout VerificationReport) -> (Checkpoint, NoteKey)? {
-    do {
+  /// The file `checkpoint`, and whether a key that was given has signed it.
+  private struct Head {
+    let note: SignedNote
+    let checkpoint: Checkpoint
+  }
+
+  /// Reads the head. Its signature may be by a key that the entries name later; a given key's must be right at once.
+  private func readHead(_ files: ArchiveFolder, _ report: inout VerificationReport) -> Head? {
+    do throws(AuditError) {
       guard let bytes = try files.read("checkpoint", maximum: SignedNote.maximumBytes) else {
         report.add(Finding(.missing, file: "checkpoint", "the log has no checkpoint"))
         return nil
       }
       let note = try SignedNote(parsing: bytes)
-      let signature = try note.verified(by: keys)
-      let head = try Checkpoint(parsing: note.body)
-      let key = keys.first { $0.name == signature.name && $0.keyID == signature.keyID }
-      return key.map { (head, $0) }
+      let signers = note.signatures.filter { line in
+        keys.contains { $0.name == line.name && $0.keyID == line.keyID }
+      }
+      if !signers.isEmpty { try note.verified(by: keys) }
+      let checkpoint = try Checkpoint(parsing: note.body)
+      // The key of another log can't lead to this one's.
+      guard keys.contains(where: { $0.name == checkpoint.origin }) || !signers.isEmpty else {
+        throw AuditError(.signature)
+      }
+      if !signers.isEmpty { report.trust(checkpoint) }
+      return Head(note: note, checkpoint: checkpoint)
     } catch {
       report.add(Finding(error, file: "checkpoint"))
       return nil
@@ -131,58 +209,119 @@ extension ArchiveVerifier {
     }
   }
 
-  private func checkVerifierKey(_ files: ArchiveFolder, _ key: NoteKey, _ report: inout VerificationReport) {
+  /// Where to begin: before the auditor's checkpoint when there is one of this log, else at the beginning.
+  private func treeStart(
+    _ since: HeldCheckpoint?, _ head: Checkpoint, _ reader: ArchiveReader, _ report: inout VerificationReport
+  ) -> TreeStart {
+    guard let since = since?.comparable else { return TreeStart() }
     do {
-      let found = try files.read("vkey", maximum: 1024)
-      if found != Array((key.text + "\n").utf8) {
-        report.add(Finding(.verifierKey, file: "vkey", "not the key that signed the checkpoint"))
-      }
-    } catch { report.add(Finding(error, file: "vkey")) }
-  }
-
-  private func readHeld(_ head: Checkpoint, _ report: inout VerificationReport) -> Checkpoint? {
-    guard let held else { return nil }
-    do {
-      try held.verified(by: keys)
-      let checkpoint = try Checkpoint(parsing: held.body)
-      if checkpoint.origin != head.origin {
-        report.add(Finding(.origin, file: "checkpoint", "the held checkpoint is of another log"))
-      } else if checkpoint.size > head.size {
-        report.add(Finding(.rollback, file: "checkpoint", "the log is shorter than when it was last seen"))
-      } else {
-        return checkpoint
-      }
-    } catch { report.add(Finding(.signature, "the held checkpoint: \(error.description)")) }
-    return nil
+      let start = try TreeStart(held: since.size, size: head.size, reader: reader)
+      report.skipped = start.size
+      return start
+    } catch {
+      report.add(
+        error.code == .inconsistent
+          ? Finding(.tile, file: error.file, "not what the tile above it says") : Finding(error, file: "tile"))
+      return TreeStart()
+    }
   }
 
   private func stream(
-    _ tree: TreeCheck, _ head: Checkpoint, _ layout: LayoutCheck, _ report: inout VerificationReport,
-    _ progress: (UInt64, UInt64) -> Void
+    _ tree: inout TreeCheck, _ check: BundleCheck, _ start: TreeStart, _ size: UInt64,
+    _ report: inout VerificationReport, _ progress: (UInt64, UInt64) -> Void
   ) {
-    var tree = tree
-    let check = BundleCheck(
-      reader: ArchiveReader(folder: folder), origin: head.origin, size: head.size, superseded: layout.superseded)
-    let bundles = head.size / 256 + (head.size % 256 == 0 ? 0 : 1)
-    var next: UInt64 = 0
-    while next < bundles {
-      let count = Int(min(UInt64(workers), bundles - next))
-      for result in Self.results(check, from: next, count: count) { tree.add(result, &report) }
-      next += UInt64(count)
-      progress(min(next * 256, head.size), head.size)
+    let bundles = size / 256 + (size % 256 == 0 ? 0 : 1)
+    BundlePipeline(check: check, workers: max(1, min(options.workers, 16))).run(start.size / 256..<bundles) { result in
+      tree.add(result, &report)
+      progress(min((result.index + 1) * 256, size), size)
       // A size that was only claimed must not be walked through bundle by missing bundle.
-      if report.omitted > 0 { break }
+      return report.omitted == 0
     }
     tree.finish(&report)
   }
 
-  private static func results(_ check: BundleCheck, from start: UInt64, count: Int) -> [BundleResult] {
-    if count == 1 { return [check.check(start)] }
-    let results = Mutex<[BundleResult?]>(Array(repeating: nil, count: count))
-    DispatchQueue.concurrentPerform(iterations: count) { offset in
-      let result = check.check(start + UInt64(offset))
-      results.withLock { $0[offset] = result }
+  /// Learns the log's keys. When none of those given leads to the head's, nothing in the folder means anything.
+  private func resolve(
+    _ chain: inout KeyChain, _ head: Head, _ exported: [UInt64], _ files: ArchiveFolder,
+    _ report: inout VerificationReport
+  ) -> Bool {
+    let size = head.checkpoint.size
+    var published = exported.filter { $0 <= size }
+    if published.last != size { published.append(size) }
+    do {
+      try chain.resolve(given: keys, head: head.note, size: size, published: published) { size in
+        let bytes = try? files.read(ArchiveWriter.checkpointName(size), maximum: SignedNote.maximumBytes)
+        return bytes.flatMap { try? SignedNote(parsing: $0) }
+      }
+      report.trust(head.checkpoint)
+      return true
+    } catch {
+      let finding = Finding(error, file: "checkpoint")
+      if report.origin == nil {
+        report = VerificationReport(folder: folder)
+      }
+      report.add(finding)
+      return false
     }
-    return results.withLock { $0.compactMap(\.self) }
+  }
+
+  private static func readVerifierKeys(_ files: ArchiveFolder) throws(AuditError) -> [NoteKey]? {
+    try files.read("vkey", maximum: VerifierKeys.maximumBytes).map { bytes throws(AuditError) in
+      try VerifierKeys(parsing: bytes).keys
+    }
+  }
+
+  private func readVerifierKeys(_ files: ArchiveFolder, _ report: inout VerificationReport) -> [NoteKey]? {
+    do { return try Self.readVerifierKeys(files) } catch {
+      report.add(
+        error.code == .malformed
+          ? Finding(.verifierKey, file: "vkey", "holds something else than verifier keys")
+          : Finding(error, file: "vkey"))
+      return nil
+    }
+  }
+
+  /// The file must have the log's keys in their order. One more may wait at its end for its first checkpoint; what
+  /// comes before those that could be learnt is left alone when not all entries were read.
+  private func checkVerifierKeys(
+    _ found: [NoteKey], _ chain: KeyChain, complete: Bool, _ report: inout VerificationReport
+  ) {
+    let keys = chain.keys
+    let begin = complete ? 0 : keys.first.flatMap(found.firstIndex(of:)) ?? 0
+    let rest = Array(found[min(begin, found.count)...])
+    guard rest.starts(with: keys), rest.count <= keys.count + 1, Set(found).count == found.count else {
+      return report.add(Finding(.verifierKey, file: "vkey", "not the keys that signed the checkpoints"))
+    }
+    if rest.count > keys.count { report.note("the file `vkey` has a key that no published entry names yet") }
+  }
+}
+
+/// A checkpoint that the auditor has from somewhere else.
+private struct HeldCheckpoint {
+  private let note: SignedNote
+  private let checkpoint: Checkpoint?
+  private let head: Checkpoint
+
+  init(_ note: SignedNote, head: Checkpoint) {
+    self.note = note
+    self.head = head
+    checkpoint = try? Checkpoint(parsing: note.body)
+  }
+
+  /// What the tree can be compared with: a checkpoint of this log, not larger than the head.
+  var comparable: Checkpoint? {
+    checkpoint.flatMap { $0.origin == head.origin && $0.size <= head.size ? $0 : nil }
+  }
+
+  func verify(_ keys: [NoteKey], _ report: inout VerificationReport) {
+    do throws(AuditError) {
+      try note.verified(by: keys)
+      guard let checkpoint else { throw AuditError(.malformed) }
+      if checkpoint.origin != head.origin {
+        report.add(Finding(.origin, file: "checkpoint", "the held checkpoint is of another log"))
+      } else if checkpoint.size > head.size {
+        report.add(Finding(.rollback, file: "checkpoint", "the log is shorter than when it was last seen"))
+      }
+    } catch { report.add(Finding(.signature, "the held checkpoint: \(error.description)")) }
   }
 }

@@ -93,6 +93,16 @@ extension AuditAction {
   public static let logRead = AuditAction(rawValue: "log.read")
   /// The database was brought up to its archive.
   public static let logRecovered = AuditAction(rawValue: "log.recovered")
+  /// The log got its next signing key; the codes `old_key` and `new_key` name both.
+  public static let logKeyRotated = AuditAction(rawValue: "log.key_rotated")
+  /// Entries have reached the end of their time; the codes `first_kept` and `policy` say which and why.
+  public static let logEntriesExpired = AuditAction(rawValue: "log.entries_expired")
+  /// The last entry of a log whose tenant has left.
+  public static let logClosed = AuditAction(rawValue: "log.closed")
+  /// Nothing else happened; the code `interval` promises, in seconds, how soon the next entry follows.
+  public static let logHeartbeat = AuditAction(rawValue: "log.heartbeat")
+  /// A witness cosigned a checkpoint; the codes `witness` and `size` name both.
+  public static let logWitnessed = AuditAction(rawValue: "log.witnessed")
 
   /// A caller was refused.
   public static let securityRefused = AuditAction(rawValue: "security.refused")

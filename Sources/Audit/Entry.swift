@@ -26,6 +26,8 @@ public struct Entry: Sendable, Hashable {
   public let time: Int64
   /// One line, without its newline. `AuditRecord` is what the service writes there.
   public let body: [UInt8]
+  /// The bytes that are stored and hashed.
+  public let bytes: [UInt8]
 
   /// Places `body` behind the entry whose leaf hash is `previous`.
   ///
@@ -34,7 +36,7 @@ public struct Entry: Sendable, Hashable {
   public init(
     origin: LogOrigin, sequence: UInt64, previous: SHA256Digest, time: Int64, body: [UInt8]
   ) throws(AuditError) {
-    guard NoteName.isValid(origin.text), time >= 0, !body.isEmpty, !body.contains(0x0a) else {
+    guard origin.isNoteName, time >= 0, !body.isEmpty, !body.contains(0x0a) else {
       throw AuditError(.malformed, sequence: sequence)
     }
     self.origin = origin
@@ -42,16 +44,14 @@ public struct Entry: Sendable, Hashable {
     self.previous = previous
     self.time = time
     self.body = body
-    guard bytes.count <= Self.maximumBytes else { throw AuditError(.tooLarge, sequence: sequence) }
-  }
-
-  /// The bytes that are stored and hashed.
-  public var bytes: [UInt8] {
-    var result = Array("audit/v1\n\(origin.text)\n\(sequence)\n\(previous.base64)\n\(time)\n".utf8)
-    result.reserveCapacity(result.count + body.count + 1)
-    result.append(contentsOf: body)
-    result.append(0x0a)
-    return result
+    let head = "audit/v1\n\(origin.text)\n\(sequence)\n\(previous.base64)\n\(time)\n".utf8
+    guard head.count + body.count < Self.maximumBytes else { throw AuditError(.tooLarge, sequence: sequence) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(head.count + body.count + 1)
+    bytes.append(contentsOf: head)
+    bytes.append(contentsOf: body)
+    bytes.append(0x0a)
+    self.bytes = bytes
   }
 
   /// SHA-256(0x00 ‖ bytes): this entry's leaf in the tree, and what the next entry names as `previous`.
@@ -91,4 +91,10 @@ enum Decimal {
   }
 
   static func unsigned(_ text: some StringProtocol) -> UInt64? { unsigned(text.utf8) }
+
+  /// A number in exactly 20 digits with leading zeros, as the names of exported checkpoints and manifests are.
+  static func padded(_ name: String) -> UInt64? {
+    guard name.utf8.count == 20, name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    return UInt64(name)
+  }
 }

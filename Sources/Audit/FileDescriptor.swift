@@ -1,3 +1,5 @@
+internal import CFileFlags
+
 #if canImport(Glibc)
   internal import Glibc
 #else
@@ -68,6 +70,15 @@ struct FileDescriptor: ~Copyable {
   borrowing func synchronise(_ path: String) throws(AuditError) {
     guard fsync(number) == 0 else { throw AuditError.system(path) }
   }
+
+  /// Sets or clears the immutable attribute.
+  borrowing func setImmutable(_ immutable: Bool, _ path: String) throws(AuditError) {
+    let failure = lethe_set_immutable(number, immutable ? 1 : 0)
+    guard failure == 0 else { throw AuditError(.inputOutput, file: path, systemError: failure) }
+  }
+
+  /// Whether the immutable attribute is set; not where the file system has none.
+  borrowing func isImmutable() -> Bool { lethe_is_immutable(number) == 1 }
 }
 
 /// Which file is open, whatever its name is now.
@@ -77,8 +88,15 @@ struct FileIdentity: Equatable {
 }
 
 /// What a name in a folder stands for.
-enum FileKind: Sendable {
-  case regular, folder, link, other
+public enum FileKind: Sendable {
+  /// A file with contents.
+  case regular
+  /// A folder.
+  case folder
+  /// A link, wherever it leads.
+  case link
+  /// A device, a pipe, a socket.
+  case other
 
   init(mode: mode_t) {
     switch mode & S_IFMT {

@@ -14,6 +14,8 @@ struct GrowingEdge {
   private var frontier = TreeFrontier()
   private var previous: SHA256Digest
   private var time: Int64 = 0
+  /// Whether the last entry is `log.closed`: nothing comes behind it.
+  private var isClosed = false
   private var bundle: [UInt8] = []
   /// The hashes of each level's last tile, and whether it has changed.
   private var levels: [(hashes: [SHA256Digest], changed: Bool)] = []
@@ -58,6 +60,7 @@ struct GrowingEdge {
       throw AuditError(.inconsistent, sequence: last)
     }
     time = entry.time
+    isClosed = ClosingEntry.isOne(bytes)
     guard size % 256 != 0 else { return }
     let place = ArchiveReader.place(.entries(index: size / 256), count: size)
     let (found, _) = try reader.content(place)
@@ -76,12 +79,12 @@ struct GrowingEdge {
   mutating func append(_ bytes: [UInt8], _ sink: Sink) throws(AuditError) {
     let entry: Entry
     do { entry = try Entry(parsing: bytes) } catch { throw AuditError(error.code, sequence: size) }
-    guard entry.origin == origin, entry.sequence == size, entry.previous == previous, entry.time >= time else {
-      throw AuditError(.inconsistent, sequence: size)
-    }
+    guard entry.origin == origin, entry.sequence == size, entry.previous == previous, entry.time >= time, !isClosed
+    else { throw AuditError(.inconsistent, sequence: size) }
     let leaf = MerkleTree.leafHash(bytes)
     previous = leaf
     time = entry.time
+    isClosed = ClosingEntry.isOne(bytes)
     EntryBundle.append(bytes, to: &bundle)
     frontier.append(leaf)
     if size % 256 == 0 {

@@ -7,6 +7,8 @@ struct LayoutCheck {
   private(set) var superseded: Set<String> = []
   /// The sizes of all exported checkpoints, ascending.
   private(set) var exported: [UInt64] = []
+  /// The numbers of all manifests, ascending.
+  private(set) var manifests: [UInt64] = []
   private(set) var hasVerifierKey = false
   private let files: ArchiveFolder
   private let size: UInt64
@@ -24,22 +26,26 @@ struct LayoutCheck {
       switch (name, kind) {
       case ("checkpoint", .regular), (ArchiveFolder.incoming, .folder): break
       case ("vkey", .regular): check.hasVerifierKey = true
-      case ("checkpoints", .folder), ("tile", .folder): folders.append(name)
+      case (RetentionNote.file, .regular): break
+      case ("checkpoints", .folder), (Manifest.folder, .folder), ("tile", .folder): folders.append(name)
       default: report.add(Self.foreign(name, kind))
       }
     }
-    if folders.contains("checkpoints") { walkCheckpoints(&report) }
+    if folders.contains("checkpoints") { exported = numbers("checkpoints", &report) }
+    if folders.contains(Manifest.folder) { manifests = numbers(Manifest.folder, &report) }
     if folders.contains("tile") { walkTiles("tile", depth: 0, &report) }
-    exported.sort()
   }
 
-  private mutating func walkCheckpoints(_ report: inout VerificationReport) {
-    each("checkpoints", &report) { check, name, kind, report in
+  /// The names in a folder of files that are named by 20 digits, ascending.
+  private mutating func numbers(_ folder: String, _ report: inout VerificationReport) -> [UInt64] {
+    var numbers: [UInt64] = []
+    each(folder, &report) { _, name, kind, report in
       guard kind == .regular, name.utf8.count == 20, name.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-        let size = UInt64(name)
-      else { return report.add(Self.foreign("checkpoints/" + name, kind)) }
-      check.exported.append(size)
+        let number = UInt64(name)
+      else { return report.add(Self.foreign(folder + "/" + name, kind)) }
+      numbers.append(number)
     }
+    return numbers.sorted()
   }
 
   private mutating func walkTiles(_ folder: String, depth: Int, _ report: inout VerificationReport) {

@@ -31,25 +31,32 @@ struct LedgerCheck {
     }
   }
 
-  mutating func see(_ entry: ErasureEntry, file: String, _ report: inout VerificationReport) {
-    guard let subject = entry.subject, let position = position(of: subject) else {
-      if entry.completed {
-        report.add(
-          Finding(.ledger, file: file, sequence: entry.sequence, "a completed erasure is not in the ledger"))
+  /// Compares an `erasure.*` entry with the ledger.
+  mutating func see(
+    completed: Bool, subject: UUIDBytes?, commitment: String?, at sequence: UInt64, file: String,
+    _ report: inout VerificationReport
+  ) {
+    guard let subject, let position = position(of: subject) else {
+      if completed {
+        report.add(Finding(.ledger, file: file, sequence: sequence, "a completed erasure is not in the ledger"))
       }
       return
     }
     lines[position].seen = true
-    if entry.completed, entry.commitment != lines[position].commitment.hex {
-      report.add(
-        Finding(.ledger, file: file, sequence: entry.sequence, "its key is not the one in the ledger"))
+    if completed, commitment != lines[position].commitment.hex {
+      report.add(Finding(.ledger, file: file, sequence: sequence, "its key is not the one in the ledger"))
     }
   }
 
-  /// Every line as old as the last entry must have left a trace in the log: `erasure.started` precedes it.
-  func finish(lastTime: Int64?, _ report: inout VerificationReport) {
+  /// Every line within the time of the entries that were read must have left a trace there: `erasure.started`
+  /// precedes it.
+  ///
+  /// - Parameters:
+  ///   - firstTime: the first entry's time where entries before it are deleted; lines from before are passed over.
+  ///   - lastTime: the last entry's time; a later line may still be on its way into the log.
+  func finish(firstTime: Int64?, lastTime: Int64?, _ report: inout VerificationReport) {
     guard let lastTime else { return }
-    for line in lines where !line.seen && line.time <= lastTime {
+    for line in lines where !line.seen && line.time <= lastTime && line.time >= firstTime ?? .min {
       report.add(Finding(.ledger, "the ledger has an erasure that the log does not record"))
     }
   }

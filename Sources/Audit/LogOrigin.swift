@@ -8,17 +8,21 @@ public import Signing
 public struct LogOrigin: Sendable, Hashable, CustomStringConvertible {
   /// The name as it stands in entries and checkpoints.
   public let text: String
+  /// Whether the name can stand there; found once, not for each entry.
+  let isNoteName: Bool
 
   /// Names the log of `tenant` kept by `host`. Letters become lower case; a `host` with a space, a plus
   /// sign or a control character makes a name that no entry is accepted under.
   public init(host: String, tenant: UUID) {
     text = host.lowercased() + "/" + tenant.uuidString.lowercased()
+    isNoteName = NoteName.isValid(text)
   }
 
   /// Takes an existing name: non-empty, at most 255 bytes, without spaces, plus signs or controls.
   public init?(_ text: String) {
     guard NoteName.isValid(text) else { return nil }
     self.text = text
+    isNoteName = true
   }
 
   /// The tenant, when the part after the last slash is a UUID in lower case.

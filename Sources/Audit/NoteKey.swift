@@ -22,34 +22,58 @@ public struct NoteKey: Sendable, Hashable, CustomStringConvertible {
     self.name = name
     self.key = key
     algorithm = Self.ed25519
-    keyID = Self.identifier(name: name, key: key)
+    keyID = KeyText.identifier(name: name, algorithm: Self.ed25519, key: key)
   }
 
   /// Reads the one-line form, without a newline. The id must be the key's own.
   public init?(_ text: String) {
-    let parts = text.split(separator: "+", maxSplits: 2, omittingEmptySubsequences: false)
-    guard parts.count == 3, let encoded = StrictBase64.decode(parts[2], .standard), encoded.count == 33,
-      encoded[0] == Self.ed25519, let key = try? VerifyingKey(ed25519: Array(encoded.dropFirst()))
-    else { return nil }
-    guard let result = try? NoteKey(name: String(parts[0]), key: key), result.text == text else { return nil }
+    guard let (name, key) = KeyText.parse(text, algorithm: Self.ed25519) else { return nil }
+    guard let result = try? NoteKey(name: name, key: key), result.text == text else { return nil }
     self = result
   }
 
   /// The one-line form that auditors keep.
-  public var text: String {
-    "\(name)+\(Self.hex(keyID))+\(StrictBase64.encode([algorithm] + key.rawBytes, .standard))"
-  }
+  public var text: String { KeyText.text(name: name, keyID: keyID, algorithm: algorithm, key: key) }
 
   /// The same as `text`: a verifier key is public.
   public var description: String { text }
 
-  static func hex(_ keyID: UInt32) -> String {
+  /// base64(0x01 ‖ public key): how an entry `log.key_rotated` names a key, under the log's own name.
+  public var code: String { StrictBase64.encode([algorithm] + key.rawBytes, .standard) }
+
+  /// Reads the key that an entry `log.key_rotated` names in its code; `nil` in any other form.
+  public init?(code: String, name: String) {
+    guard let encoded = StrictBase64.decode(code, .standard), let key = KeyText.key(encoded, Self.ed25519),
+      let result = try? NoteKey(name: name, key: key)
+    else { return nil }
+    self = result
+  }
+}
+
+/// The one-line form of verifier keys, whatever they sign: `name+hex(id)+base64(algorithm ‖ key)`.
+enum KeyText {
+  static func text(name: String, keyID: UInt32, algorithm: UInt8, key: VerifyingKey) -> String {
     let digits = String(keyID, radix: 16)
-    return String(repeating: "0", count: 8 - digits.count) + digits
+    let id = String(repeating: "0", count: 8 - digits.count) + digits
+    return "\(name)+\(id)+\(StrictBase64.encode([algorithm] + key.rawBytes, .standard))"
   }
 
-  private static func identifier(name: String, key: VerifyingKey) -> UInt32 {
-    let digest = SHA256Digest.hash(Array(name.utf8) + [0x0a, ed25519] + key.rawBytes)
+  /// The name and the key, whose id the caller compares.
+  static func parse(_ text: String, algorithm: UInt8) -> (name: String, key: VerifyingKey)? {
+    let parts = text.split(separator: "+", maxSplits: 2, omittingEmptySubsequences: false)
+    guard parts.count == 3, let encoded = StrictBase64.decode(parts[2], .standard),
+      let key = key(encoded, algorithm)
+    else { return nil }
+    return (String(parts[0]), key)
+  }
+
+  static func key(_ encoded: [UInt8], _ algorithm: UInt8) -> VerifyingKey? {
+    guard encoded.count == 33, encoded[0] == algorithm else { return nil }
+    return try? VerifyingKey(ed25519: Array(encoded.dropFirst()))
+  }
+
+  static func identifier(name: String, algorithm: UInt8, key: VerifyingKey) -> UInt32 {
+    let digest = SHA256Digest.hash(Array(name.utf8) + [0x0a, algorithm] + key.rawBytes)
     return digest.bytes.prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
   }
 }

@@ -24,7 +24,7 @@ public struct NoteSignature: Sendable, Hashable {
 
 /// A text with signatures below it (c2sp.org/signed-note): body, an empty line, signature lines.
 public struct SignedNote: Sendable, Hashable {
-  /// The longest note accepted, in bytes.
+  /// The longest note accepted, in bytes, where nothing else is said.
   public static let maximumBytes = 65_536
   /// The most signature lines accepted; the format asks for at least 16.
   public static let maximumSignatures = 64
@@ -36,21 +36,44 @@ public struct SignedNote: Sendable, Hashable {
 
   /// Puts signatures below `body`.
   ///
+  /// - Parameter maximumBytes: the longest note allowed; only manifests may be longer than other notes.
   /// - Throws: `.malformed` when the body does not end with a newline or has control characters, or there
   ///   is no signature; `.tooLarge` above the limits.
-  public init(body: String, signatures: [NoteSignature]) throws(AuditError) {
+  public init(
+    body: String, signatures: [NoteSignature], maximumBytes: Int = Self.maximumBytes
+  ) throws(AuditError) {
     guard signatures.count <= Self.maximumSignatures else { throw AuditError(.tooLarge) }
     guard body.utf8.last == 0x0a, !signatures.isEmpty, body.utf8.allSatisfy({ $0 >= 0x20 || $0 == 0x0a }),
       signatures.allSatisfy({ NoteName.isValid($0.name) && !$0.value.isEmpty })
     else { throw AuditError(.malformed) }
     self.body = body
     self.signatures = signatures
-    guard text.utf8.count <= Self.maximumBytes else { throw AuditError(.tooLarge) }
+    guard text.utf8.count <= maximumBytes else { throw AuditError(.tooLarge) }
   }
 
   /// Signs `body` as `signer`.
-  public static func signing(_ body: String, by signer: NoteSigner) throws(AuditError) -> SignedNote {
-    try SignedNote(body: body, signatures: [signer.signature(over: Array(body.utf8))])
+  public static func signing(
+    _ body: String, by signer: NoteSigner, maximumBytes: Int = Self.maximumBytes
+  ) throws(AuditError) -> SignedNote {
+    try signing(body, by: [signer], maximumBytes: maximumBytes)
+  }
+
+  /// Signs `body` as each of `signers`, a line each, in their order.
+  public static func signing(
+    _ body: String, by signers: [NoteSigner], maximumBytes: Int = Self.maximumBytes
+  ) throws(AuditError) -> SignedNote {
+    let message = Array(body.utf8)
+    let lines = try signers.map { signer throws(AuditError) in try signer.signature(over: message) }
+    return try SignedNote(body: body, signatures: lines, maximumBytes: maximumBytes)
+  }
+
+  /// The same note with further signature lines behind its own; a line that it already has is not added again.
+  ///
+  /// - Throws: `.tooLarge` above the limits.
+  public func adding(_ lines: [NoteSignature]) throws(AuditError) -> SignedNote {
+    var all = signatures
+    for line in lines where !all.contains(line) { all.append(line) }
+    return try SignedNote(body: body, signatures: all)
   }
 
   /// The whole note.
@@ -60,8 +83,8 @@ public struct SignedNote: Sendable, Hashable {
   ///
   /// - Throws: `.malformed` or `.tooLarge`. Nothing is verified yet: call `verified(by:)` before using
   ///   the body.
-  public init(parsing text: String) throws(AuditError) {
-    guard text.utf8.count <= Self.maximumBytes else { throw AuditError(.tooLarge) }
+  public init(parsing text: String, maximumBytes: Int = Self.maximumBytes) throws(AuditError) {
+    guard text.utf8.count <= maximumBytes else { throw AuditError(.tooLarge) }
     let bytes = Array(text.utf8)
     guard bytes.count >= 2, bytes.last == 0x0a,
       let split = bytes.indices.dropFirst().last(where: { bytes[$0] == 0x0a && bytes[$0 - 1] == 0x0a })
@@ -70,14 +93,15 @@ public struct SignedNote: Sendable, Hashable {
     guard lines.count <= Self.maximumSignatures else { throw AuditError(.tooLarge) }
     var signatures: [NoteSignature] = []
     for line in lines { signatures.append(try Self.signature(line)) }
-    try self.init(body: String(decoding: bytes[..<split], as: UTF8.self), signatures: signatures)
+    try self.init(
+      body: String(decoding: bytes[..<split], as: UTF8.self), signatures: signatures, maximumBytes: maximumBytes)
   }
 
   /// Reads a note from a file's bytes, which must be UTF-8.
-  public init(parsing bytes: [UInt8]) throws(AuditError) {
-    guard bytes.count <= Self.maximumBytes else { throw AuditError(.tooLarge) }
+  public init(parsing bytes: [UInt8], maximumBytes: Int = Self.maximumBytes) throws(AuditError) {
+    guard bytes.count <= maximumBytes else { throw AuditError(.tooLarge) }
     guard let text = String(validating: bytes, as: UTF8.self) else { throw AuditError(.malformed) }
-    try self.init(parsing: text)
+    try self.init(parsing: text, maximumBytes: maximumBytes)
   }
 
   /// The first signature by one of `keys`.

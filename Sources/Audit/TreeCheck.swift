@@ -4,44 +4,52 @@ internal import Signing
 ///
 /// A bundle is absorbed when the next one has arrived, whose first entry names the hash of its last.
 struct TreeCheck {
-  private(set) var frontier = TreeFrontier()
+  private(set) var frontier: TreeFrontier
   private(set) var lastTime: Int64?
+  /// Whether the log's last entry was read.
+  private(set) var hasReadLast = false
+  /// What the entries say about the log itself.
+  private(set) var story = LogStory()
   private let reader: ArchiveReader
   private let head: Checkpoint
+  private let start: TreeStart
   private let superseded: Set<String>
   private let checkpoints: CheckpointCheck
   private var ledger: LedgerCheck?
+  private var gaps: GapCheck
   private var due: ArraySlice<UInt64>
   private var waiting: BundleResult?
+  private var firstTime: Int64?
   /// The hashes of each level's last tile above level 0.
-  private var levels: [[SHA256Digest]] = []
+  private var levels: [[SHA256Digest]]
   /// Whether a bundle and its tile were both unreadable, so that no later root can be known.
   private var broken = false
 
   init(
-    reader: ArchiveReader, head: Checkpoint, layout: LayoutCheck, checkpoints: CheckpointCheck,
-    ledger: LedgerCheck?
+    reader: ArchiveReader, head: Checkpoint, start: TreeStart, layout: LayoutCheck, checkpoints: CheckpointCheck,
+    ledger: LedgerCheck?, options: VerifierOptions
   ) {
     self.reader = reader
     self.head = head
+    self.start = start
     self.checkpoints = checkpoints
     self.ledger = ledger
+    gaps = GapCheck(options)
     superseded = layout.superseded
-    due = checkpoints.sizes(layout.exported, upTo: head.size)[...]
+    due = checkpoints.sizes(layout.exported, from: start.size, upTo: head.size)[...]
+    frontier = start.frontier
+    levels = start.levels
   }
 
   mutating func add(_ result: BundleResult, _ report: inout VerificationReport) {
-    if due.first == 0 {
-      due.removeFirst()
-      checkpoints.check(0, root: MerkleTree.emptyRoot, &report)
-    }
+    checkStart(&report)
     if var before = waiting {
       settle(&before, claimed: result.firstPrevious, &report)
       absorb(before, &report)
       if !result.firstDoubtful, let claimed = result.firstPrevious, let last = before.leaves.last, claimed != last {
         report.add(chainFinding(result))
       }
-    } else if !result.firstDoubtful, let claimed = result.firstPrevious, claimed != genesis {
+    } else if !result.firstDoubtful, let claimed = result.firstPrevious, claimed != start.previous ?? genesis {
       report.add(chainFinding(result))
     }
     if let first = result.firstTime, let lastTime, first < lastTime, !result.firstDoubtful {
@@ -49,19 +57,34 @@ struct TreeCheck {
         Finding(
           .time, file: bundle(result), sequence: result.index * 256, "earlier than the entry before it"))
     }
+    gaps.add(result, after: lastTime, file: bundle(result), &report)
+    firstTime = firstTime ?? result.firstTime
     lastTime = result.lastTime ?? lastTime
     waiting = result
   }
 
+  /// A checkpoint of the entries before the first bundle, such as that of the empty log.
+  private mutating func checkStart(_ report: inout VerificationReport) {
+    guard waiting == nil, frontier.size == start.size, due.first == start.size else { return }
+    checkpoints.check(due.removeFirst(), root: frontier.root, &report)
+  }
+
   mutating func finish(_ report: inout VerificationReport) {
-    if due.first == 0 { checkpoints.check(due.removeFirst(), root: MerkleTree.emptyRoot, &report) }
+    checkStart(&report)
     if let last = waiting { absorb(decideLast(last, &report), &report) }
     waiting = nil
     for level in levels.indices { compareTile(level: level + 1, levels[level], &report) }
     if !broken, frontier.size == head.size, frontier.root != head.root {
       report.add(Finding(.root, file: "checkpoint", "the entries do not hash to the signed root"))
     }
-    ledger?.finish(lastTime: lastTime, &report)
+    report.lastTime = lastTime
+    report.widestGap = gaps.widest?.gap ?? 0
+    report.widestGapEnd = gaps.widest?.sequence
+    if head.size > 0 { gaps.finish(lastTime: lastTime, sequence: head.size - 1, &report) }
+    // What began before the entries that were read again may end among them.
+    if start.size == 0 {
+      ledger?.finish(firstTime: report.expired > 0 ? firstTime : nil, lastTime: lastTime, &report)
+    }
   }
 
   private var genesis: SHA256Digest? { LogOrigin(head.origin)?.genesis }
@@ -110,11 +133,9 @@ struct TreeCheck {
   private mutating func absorb(_ result: BundleResult, _ report: inout VerificationReport) {
     for finding in result.findings { report.add(finding) }
     report.entries += result.entries
-    let file = bundle(result)
-    for erasure in result.erasures {
-      if erasure.completed { report.erasures += 1 }
-      ledger?.see(erasure, file: file, &report)
-    }
+    report.expired += result.expired
+    hasReadLast = result.entries > 0
+    for entry in result.noted { take(entry, file: bundle(result), &report) }
     guard !broken, !result.leaves.isEmpty else {
       broken = true
       return
@@ -134,6 +155,15 @@ struct TreeCheck {
       for leaf in result.leaves { frontier.append(leaf) }
     }
     if let root = result.root { raise(root, level: 1, &report) }
+  }
+
+  private mutating func take(_ entry: NotedEntry, file: String, _ report: inout VerificationReport) {
+    guard case .erasure(let completed, let subject, let commitment) = entry.content else {
+      return story.see(entry, file: file, &report)
+    }
+    if completed { report.erasures += 1 }
+    ledger?.see(
+      completed: completed, subject: subject, commitment: commitment, at: entry.sequence, file: file, &report)
   }
 
   private mutating func raise(_ hash: SHA256Digest, level: Int, _ report: inout VerificationReport) {

@@ -26,6 +26,8 @@ public struct Custody: Sendable {
   let suite: Suite
   let schedule: RotationSchedule
   let originHost: String
+  /// The archive's root folder, for entries that the database no longer has; nil where there is none.
+  let archive: String?
   let logger: Logger
 
   /// Joins the parts. The pools are started and stopped by the caller.
@@ -39,9 +41,11 @@ public struct Custody: Sendable {
   ///   - cachedKeys: how many subject keys are kept in memory at most, once ``followNotices()`` runs; 0 for none.
   ///   - schedule: when epochs rotate; what certificates promise by.
   ///   - originHost: the host in the origin of every log, for example `privacy.example.com`.
+  ///   - archive: the archive's root folder, from which entries are read whose rows have had their time.
   public init(
     data: PostgresPool, worker: PostgresPool, vault: PostgresPool, keyring: any Keyring, suite: Suite = .preferred,
-    cachedKeys: Int = 0, schedule: RotationSchedule = RotationSchedule(days: nil), originHost: String, logger: Logger
+    cachedKeys: Int = 0, schedule: RotationSchedule = RotationSchedule(days: nil), originHost: String,
+    archive: String? = nil, logger: Logger
   ) throws {
     self.data = data
     self.worker = worker
@@ -52,6 +56,7 @@ public struct Custody: Sendable {
     self.suite = suite
     self.schedule = schedule
     self.originHost = originHost
+    self.archive = archive
     self.logger = logger
   }
 

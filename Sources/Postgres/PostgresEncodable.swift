@@ -15,6 +15,28 @@ public protocol PostgresEncodable: Sendable {
 public protocol PostgresArrayElement: PostgresEncodable {
   /// Object identifier of the array type over `postgresType`.
   static var postgresArrayType: UInt32 { get }
+  /// Many of them in the array type's binary format. The default is that of `array_send`.
+  static func postgresArrayBytes(_ elements: [Self]) -> [UInt8]
+}
+
+extension PostgresArrayElement {
+  /// Dimensions, a flag for NULLs, the element type, then for the one dimension its length and lower bound, then every
+  /// element behind its length.
+  public static func postgresArrayBytes(_ elements: [Self]) -> [UInt8] {
+    var out: [UInt8] = []
+    out.append(bigEndian: UInt32(elements.isEmpty ? 0 : 1))
+    out.append(bigEndian: UInt32(0))
+    out.append(bigEndian: postgresType)
+    guard !elements.isEmpty else { return out }
+    out.append(bigEndian: UInt32(elements.count))
+    out.append(bigEndian: UInt32(1))
+    for element in elements {
+      let bytes = element.postgresBytes
+      out.append(bigEndian: UInt32(bytes.count))
+      out += bytes
+    }
+    return out
+  }
 }
 
 /// Object identifiers of the built-in types used here; fixed in PostgreSQL's catalogue (pg_type.dat).
@@ -112,31 +134,16 @@ extension UInt8: PostgresArrayElement {
   public static var postgresArrayType: UInt32 { TypeID.bytea }
   /// The byte alone.
   public var postgresBytes: [UInt8] { [self] }
+  /// The bytes as they are.
+  public static func postgresArrayBytes(_ elements: [UInt8]) -> [UInt8] { elements }
 }
 
 extension Array: PostgresEncodable where Element: PostgresArrayElement {
   /// bytea for bytes, otherwise the array type over the element's type.
   public static var postgresType: UInt32 { Element.postgresArrayType }
 
-  /// The bytes as they are, or the array in the format of `array_send`: dimensions, a flag for NULLs, the element type,
-  /// then for the one dimension its length and lower bound, then every element behind its length.
-  public var postgresBytes: [UInt8] {
-    // The type is compared, because an empty array of anything casts to an empty array of bytes.
-    if Element.self == UInt8.self, let bytes = self as? [UInt8] { return bytes }
-    var out: [UInt8] = []
-    out += UInt32(isEmpty ? 0 : 1).bigEndianBytes
-    out += UInt32(0).bigEndianBytes
-    out += Element.postgresType.bigEndianBytes
-    guard !isEmpty else { return out }
-    out += UInt32(count).bigEndianBytes
-    out += UInt32(1).bigEndianBytes
-    for element in self {
-      let bytes = element.postgresBytes
-      out += UInt32(bytes.count).bigEndianBytes
-      out += bytes
-    }
-    return out
-  }
+  /// The bytes as they are, or the array in the format of `array_send`.
+  public var postgresBytes: [UInt8] { Element.postgresArrayBytes(self) }
 }
 
 extension Array: PostgresArrayElement where Element == UInt8 {
@@ -144,9 +151,20 @@ extension Array: PostgresArrayElement where Element == UInt8 {
   public static var postgresArrayType: UInt32 { TypeID.byteaArray }
 }
 
+extension [UInt8] {
+  /// Adds an integer's bytes, most significant first.
+  mutating func append(bigEndian value: some FixedWidthInteger) {
+    for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
+      append(UInt8(truncatingIfNeeded: value >> shift))
+    }
+  }
+}
+
 extension FixedWidthInteger {
   var bigEndianBytes: [UInt8] {
-    (0..<Self.bitWidth / 8).reversed().map { UInt8(truncatingIfNeeded: self >> ($0 * 8)) }
+    var bytes: [UInt8] = []
+    bytes.append(bigEndian: self)
+    return bytes
   }
 
   /// The integer in `bytes`, most significant first; nil when the count isn't this type's width.

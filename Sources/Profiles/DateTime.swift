@@ -1,8 +1,8 @@
 /// Times as others send them: RFC 3339, section 5.6.
-enum DateTime {
+public enum DateTime {
   /// The time in microseconds since the Unix epoch, what is finer cut off; nil for anything but a whole date-time with
   /// its offset, in the years 1970 to 9999 and without leap seconds.
-  static func microseconds(_ text: String) -> Int64? {
+  public static func microseconds(_ text: String) -> Int64? {
     var rest = Array(text.utf8)[...]
     guard let year = number(&rest, digits: 4), take(&rest, "-"), let month = number(&rest, digits: 2), take(&rest, "-"),
       let day = number(&rest, digits: 2), take(&rest, "T", "t"), let hour = number(&rest, digits: 2), take(&rest, ":"),

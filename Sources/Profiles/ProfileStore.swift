@@ -34,6 +34,11 @@ enum ProfileStore {
     "SELECT \(columns) WHERE p.tenant_id = \(tenant.uuid) AND p.id = \(id)"
   }
 
+  /// The profiles of those persons.
+  static func bySubjects(_ subjects: [SubjectID], tenant: TenantID) -> SQL {
+    "SELECT \(columns) WHERE p.tenant_id = \(tenant.uuid) AND p.subject_id = ANY(\(subjects.map(\.uuid)))"
+  }
+
   /// A page of live profiles, by id.
   static func page(_ filter: ProfileFilter, after: UUID?, limit: Int, tenant: TenantID) -> SQL {
     """

@@ -10,7 +10,7 @@ import Vault
 /// Throws ``Custody/CustodyError`` (`.notFound`, `.erased`, `.taken` with a field, `.unavailable`) and
 /// ``ProfileError``.
 public struct Profiles: Sendable {
-  private let custody: Custody
+  let custody: Custody
 
   /// Profiles behind that door.
   public init(custody: Custody) { self.custody = custody }

@@ -55,6 +55,18 @@ public enum SigningKeyFile {
     }
   }
 
+  /// Puts the key at `next` in the place of the one at `path`, which is kept at `retired`; each in one step, so that
+  /// there is a whole key at `path` at any moment. Both are durable when it returns. `next` and `path` are in one folder.
+  ///
+  /// It may be repeated after a crash, as long as `next` is there.
+  /// - Throws: `.fileUnwritable` with the path that it was about.
+  public static func replace(_ path: String, by next: String, keepingAs retired: String) throws(SigningError) {
+    // Paths are passed as C strings for each call.
+    guard unsafe link(path, retired) == 0 || errno == EEXIST else { throw SigningError(.fileUnwritable, path: retired) }
+    guard syncFolder(of: retired) else { throw SigningError(.fileUnwritable, path: retired) }
+    guard unsafe rename(next, path) == 0, syncFolder(of: path) else { throw SigningError(.fileUnwritable, path: path) }
+  }
+
   private static func refusal(ofOpening path: String, _ error: Int32) -> SigningError.Code {
     switch error {
     case ENOENT, ENOTDIR: return .fileMissing

@@ -111,6 +111,83 @@ struct MerkleTreeTests {
         from: 2, to: 1, oldRoot: Self.many[0], newRoot: Self.many[0], proof: []))
   }
 
+  @Test("every inclusion proof up to 300 leaves is the recursive definition's, and verifies only there")
+  func moreInclusions() throws {
+    let tree = RememberedTree(count: 300)
+    // One expectation for 45,150 proofs: each of its own would take longer than all of them.
+    var wrong: [String] = []
+    for size in 1...UInt64(300) {
+      let root = tree.root(0, size)
+      for index in 0..<size {
+        let proof = try ProofPath.inclusion(index: index, size: size) { try tree.node($0, $1) }
+        let leaf = tree.root(index, index + 1)
+        func verifies(_ index: UInt64) -> Bool {
+          MerkleTree.verifyInclusion(leaf: leaf, index: index, size: size, proof: proof, root: root)
+        }
+        let holds = proof == tree.path(index, 0, size) && verifies(index) && !(size > 1 && verifies(index ^ 1))
+        if !holds { wrong.append("\(index) in \(size)") }
+      }
+    }
+    #expect(wrong == [])
+  }
+
+  @Test("every consistency proof up to 300 leaves is the recursive definition's, and verifies only there")
+  func moreConsistencies() throws {
+    let tree = RememberedTree(count: 300)
+    var wrong: [String] = []
+    for new in 1...UInt64(300) {
+      let newRoot = tree.root(0, new)
+      for old in 1...new {
+        let proof = try ProofPath.consistency(from: old, to: new) { try tree.node($0, $1) }
+        func verifies(_ oldRoot: SHA256Digest) -> Bool {
+          MerkleTree.verifyConsistency(from: old, to: new, oldRoot: oldRoot, newRoot: newRoot, proof: proof)
+        }
+        let holds =
+          proof == tree.consistency(old, 0, new, whole: true) && verifies(tree.root(0, old))
+          && !verifies(tree.root(old - 1, old).flipped)
+        if !holds { wrong.append("\(old) to \(new)") }
+      }
+    }
+    #expect(wrong == [])
+  }
+
+  @Test("in random trees a proof holds, and any change of it, of a root or of a size breaks it", arguments: 0..<40)
+  func properties(_ seed: UInt64) throws {
+    var random = Seeded(state: seed)
+    let tree = RememberedTree(count: Int.random(in: 2...5_000, using: &random))
+    let new = UInt64.random(in: 2...tree.count, using: &random)
+    let old = UInt64.random(in: 1..<new, using: &random)
+    let (oldRoot, newRoot) = (tree.root(0, old), tree.root(0, new))
+    let proof = try ProofPath.consistency(from: old, to: new) { try tree.node($0, $1) }
+    func continues(_ old: UInt64, _ new: UInt64, _ a: SHA256Digest, _ b: SHA256Digest, _ p: [SHA256Digest]) -> Bool {
+      MerkleTree.verifyConsistency(from: old, to: new, oldRoot: a, newRoot: b, proof: p)
+    }
+    #expect(continues(old, new, oldRoot, newRoot, proof))
+    #expect(!continues(old, new, oldRoot.flipped, newRoot, proof))
+    #expect(!continues(old, new, oldRoot, newRoot.flipped, proof))
+    #expect(!continues(old, new, oldRoot, newRoot, proof + [newRoot]))
+    for position in proof.indices {
+      var other = proof
+      other[position] = other[position].flipped
+      #expect(!continues(old, new, oldRoot, newRoot, other))
+      other.remove(at: position)
+      #expect(!continues(old, new, oldRoot, newRoot, other))
+    }
+    let index = UInt64.random(in: 0..<new, using: &random)
+    let path = try ProofPath.inclusion(index: index, size: new) { try tree.node($0, $1) }
+    let leaf = tree.root(index, index + 1)
+    func contains(_ index: UInt64, _ path: [SHA256Digest]) -> Bool {
+      MerkleTree.verifyInclusion(leaf: leaf, index: index, size: new, proof: path, root: newRoot)
+    }
+    #expect(contains(index, path))
+    #expect(!contains((index + 1) % new, path))
+    for position in path.indices {
+      var other = path
+      other[position] = other[position].flipped
+      #expect(!contains(index, other))
+    }
+  }
+
   @Test("a frontier has the root of its leaves at every size, whether they come singly or as subtrees")
   func frontier() {
     var frontier = TreeFrontier()
@@ -171,6 +248,69 @@ enum Naive {
     var k = 1
     while 2 * k < count { k *= 2 }
     return k
+  }
+}
+
+/// The recursive definition over the leaves 0, 1, 2 …, each subtree hashed once.
+final class RememberedTree {
+  let count: UInt64
+  private var leaves: [SHA256Digest]
+  private var known: [[UInt64]: SHA256Digest] = [:]
+
+  init(count: Int) {
+    self.count = UInt64(count)
+    leaves = (0..<count).map { SHA256Digest.hash([0x00] + Array("leaf \($0)".utf8)) }
+  }
+
+  /// The root over the leaves `start..<end`.
+  func root(_ start: UInt64, _ end: UInt64) -> SHA256Digest {
+    if end - start == 1 { return leaves[Int(start)] }
+    if let root = known[[start, end]] { return root }
+    let middle = start + Self.split(end - start)
+    let root = SHA256Digest.hash([0x01] + root(start, middle).bytes + root(middle, end).bytes)
+    known[[start, end]] = root
+    return root
+  }
+
+  /// What proofs are made of: the full subtree at that place.
+  func node(_ level: Int, _ position: UInt64) throws -> SHA256Digest {
+    try #require((position + 1) << UInt64(level) <= count)
+    return root(position << UInt64(level), (position + 1) << UInt64(level))
+  }
+
+  func path(_ index: UInt64, _ start: UInt64, _ end: UInt64) -> [SHA256Digest] {
+    if end - start == 1 { return [] }
+    let middle = start + Self.split(end - start)
+    return index < middle
+      ? path(index, start, middle) + [root(middle, end)] : path(index, middle, end) + [root(start, middle)]
+  }
+
+  func consistency(_ m: UInt64, _ start: UInt64, _ end: UInt64, whole: Bool) -> [SHA256Digest] {
+    if m == end { return whole ? [] : [root(start, end)] }
+    let middle = start + Self.split(end - start)
+    return m <= middle
+      ? consistency(m, start, middle, whole: whole) + [root(middle, end)]
+      : consistency(m, middle, end, whole: false) + [root(start, middle)]
+  }
+
+  private static func split(_ count: UInt64) -> UInt64 {
+    var k: UInt64 = 1
+    while 2 * k < count { k *= 2 }
+    return k
+  }
+}
+
+/// Numbers that are the same in every run.
+struct Seeded: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    // SplitMix64.
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
   }
 }
 

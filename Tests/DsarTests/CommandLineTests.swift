@@ -30,7 +30,9 @@ struct CommandLineTests {
       ["login"], ["whoami"], ["request"], ["request", "open"], ["request", "list"], ["request", "show"],
       ["request", "verify"], ["request", "approve"], ["request", "execute"], ["export"], ["certificate"],
       ["certificate", "show"], ["certificate", "verify"], ["certificate", "download"], ["audit"], ["audit", "export"],
-      ["audit", "verify"], ["api"],
+      ["audit", "verify"], ["audit", "list"], ["audit", "show"], ["audit", "receipt"], ["audit", "receipt", "verify"],
+      ["audit", "witness"], ["audit", "witness", "init"], ["audit", "witness", "run"], ["audit", "witness", "status"],
+      ["audit", "witness", "list"], ["api"],
     ])
   func examples(command: [String]) async throws {
     let help = try await DsarProcess.run(command + ["--help"], in: scratch)
@@ -46,7 +48,9 @@ struct CommandLineTests {
       ["login", "--dev", "--as", "officer", "--session", "../x"], ["request", "show", "not-an-id"],
       ["request", "list", "--limit", "201"], ["request", "open", "--type", "gossip", "--profile", "x"],
       ["certificate", "verify", "file"], ["audit", "verify", "dir", "--key", "nonsense"], ["api", "GET", "profiles"],
-      ["api", "BREW", "/pot"],
+      ["api", "BREW", "/pot"], ["audit", "list", "--limit", "0"], ["audit", "list", "--action", "no action"],
+      ["audit", "witness", "run", "--state", "s", "--key-file", "k", "--once", "--every", "5"],
+      ["audit", "receipt", "verify", "file", "--entry", "file"],
     ])
   func usage(arguments: [String]) async throws {
     let result = try await DsarProcess.run(arguments, in: scratch)
@@ -117,6 +121,9 @@ struct CommandLineTests {
       entries      3 read and hashed
       erasures     1 completed, compared with the ledger
       checkpoints  1 verified
+      segments     0 manifests verified, 0 entries sealed
+      keys         1
+      widest gap   1 s before entry 1
 
       valid
 

@@ -236,4 +236,209 @@ struct LogDownloadTests {
     #expect(try await export(log, again: true).files == 5)
     #expect(try verify(log).isValid)
   }
+
+  // MARK: Keys
+
+  @Test("a log whose key was replaced is copied from any of its keys, and the copy names all", arguments: [0, 1, 2])
+  func replacedKeys(given: Int) async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    try log.publish(upTo: 5)
+    try log.rotate(seed: 3)
+    try log.publish(upTo: 9)
+    try log.rotate(seed: 4)
+    try log.publish(upTo: 20)
+    try log.publish(upTo: 300)
+    let keys = try log.keys
+    #expect(try await export(log, keys: [keys[given]]).checkpoint.size == 300)
+    #expect(try held.verifierKeys() == keys)
+    #expect(try verify(log).isValid)
+  }
+
+  @Test("a copy follows the replacement of the key, also when it wasn't there for the checkpoint that both signed")
+  func followsReplacement() async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    try log.publish(upTo: 5)
+    _ = try await export(log)
+    try log.rotate(seed: 3)
+    try log.publish(upTo: 9)
+    try log.publish(upTo: 12)
+    #expect(try await export(log).heldBefore == 5)
+    try log.publish(upTo: 14)
+    #expect(try await export(log).heldBefore == 12)
+    #expect(try held.verifierKeys() == log.keys)
+    #expect(try verify(log).isValid)
+  }
+
+  @Test("a key that no entry names, or that no checkpoint by the old one confirms, isn't believed")
+  func inventedKey() async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    try log.publish(upTo: 5)
+    _ = try await export(log)
+    let old = try log.key
+    let next = try SampleLog.signer(log.origin, 9)
+    try log.publish(upTo: 8)
+    let unnamed = try log.checkpoint(size: 8, by: [next]).text
+    let keys = "\(old)\n\(try next.verifierKey())\n"
+    var route = log.route
+    func serve(_ note: String, _ keys: String, list: Bool) -> FakeService.Route {
+      { [route] request in
+        switch request.target.split(separator: "?")[0] {
+        case "/audit/checkpoint": .ok(note)
+        case "/audit/key": .ok(keys)
+        case "/audit/checkpoints" where !list: .ok(#"{"items":[]}"#)
+        default: try route(request)
+        }
+      }
+    }
+    let expected = Failure(.notValid, "the server's checkpoint is not signed by the key whose time it is")
+    #expect(await failure { _ = try await export(log, route: serve(unnamed, keys, list: true)) } == expected)
+
+    // Whoever stole nothing writes an announcement of their own, and signs with their own key alone.
+    try log.rotate(seed: 9)
+    try log.publish(upTo: 12)
+    let named = try log.checkpoint(size: 12, by: [next]).text
+    route = log.route
+    let failure = await failure { _ = try await export(log, route: serve(named, keys, list: false)) }
+    #expect(failure?.status == .notValid)
+    #expect(failure?.line == "entry 8 names a new key, and no checkpoint by the old key confirms it")
+    #expect(try held.checkpoint()?.body.contains("\n5\n") == true)
+  }
+
+  @Test("a retired key that was stolen signs nothing new")
+  func retiredKey() async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    try log.publish(upTo: 5)
+    try log.rotate(seed: 3)
+    try log.publish(upTo: 9)
+    _ = try await export(log)
+    try log.publish(upTo: 12)
+    let stolen = try log.checkpoint(size: 12, by: [log.signers[0]]).text
+    let route = log.route
+    let failure = await failure {
+      _ = try await export(log) { $0.target == "/audit/checkpoint" ? .ok(stolen) : try route($0) }
+    }
+    #expect(failure == Failure(.notValid, "the server's checkpoint is not signed by the key whose time it is"))
+    #expect(try await export(log).heldBefore == 9)
+  }
+
+  // MARK: Seals and retention
+
+  @Test("manifests and every checkpoint that they count are copied, and later ones are added")
+  func sealed() async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    for size in [2, 3, 5, 8, 13, 300] { try log.publish(upTo: size) }
+    try log.seal()
+    try log.publish(upTo: 310)
+    _ = try await export(log)
+    let tenant = TestIdentity.tenant.uuidString.lowercased()
+    #expect(try scratch.contents("copy/\(tenant)/segments") == ["00000000000000000000"])
+    #expect(
+      try scratch.contents("copy/\(tenant)/checkpoints") == scratch.contents("archive/\(tenant)/checkpoints"))
+    for name in try scratch.contents("copy/\(tenant)/checkpoints") {
+      #expect(
+        try scratch.text("copy/\(tenant)/checkpoints/\(name)")
+          == scratch.text("archive/\(tenant)/checkpoints/\(name)"))
+    }
+    #expect(try verify(log).isValid)
+    try log.publish(upTo: 320)
+    try log.publish(upTo: 330)
+    try log.seal()
+    _ = try await export(log)
+    #expect(try scratch.contents("copy/\(tenant)/segments").count == 2)
+    #expect(try scratch.contents("copy/\(tenant)/checkpoints").count == 9)
+    #expect(try verify(log).isValid)
+  }
+
+  @Test("a manifest that doesn't continue the one before is refused")
+  func brokenSeals() async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    try log.publish(upTo: 10)
+    try log.seal()
+    _ = try await export(log)
+    try log.publish(upTo: 20)
+    let route = log.route
+    let first = try scratch.text("archive/\(TestIdentity.tenant.uuidString.lowercased())/segments/00000000000000000000")
+    let failure = await failure {
+      _ = try await export(log) { $0.target.hasSuffix("/segments/00000000000000000001") ? .ok(first) : try route($0) }
+    }
+    #expect(failure?.status == .notValid)
+    #expect(failure?.line.hasSuffix("doesn't continue the one before") == true)
+  }
+
+  @Test("from a service that doesn't list its checkpoints, no manifests are taken that count them")
+  func withoutList() async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    try log.publish(upTo: 5)
+    try log.publish(upTo: 9)
+    try log.seal()
+    let route = log.route
+    _ = try await export(log) { request in
+      request.target.hasPrefix("/audit/checkpoints?") ? .problem(404, "not-found", "No.") : try route(request)
+    }
+    let tenant = TestIdentity.tenant.uuidString.lowercased()
+    #expect(!scratch.exists("copy/\(tenant)/segments"))
+    #expect(try scratch.contents("copy/\(tenant)/checkpoints") == ["00000000000000000009"])
+    _ = try await export(log)
+    #expect(scratch.exists("copy/\(tenant)/segments/00000000000000000000"))
+    #expect(try scratch.contents("copy/\(tenant)/checkpoints").count == 2)
+    #expect(try verify(log).isValid)
+  }
+
+  @Test("a retention note that goes back is refused")
+  func retentionGoesBack() async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    try log.publish(upTo: 600)
+    try log.seal()
+    let tenant = TestIdentity.tenant.uuidString.lowercased()
+    try log.writer.expire(before: 256, policy: "retention-1", time: SampleLog.time(700))
+    let early = try scratch.text("archive/\(tenant)/retention")
+    try log.writer.expire(before: 512, policy: "retention-1", time: SampleLog.time(800))
+    _ = try await export(log)
+    let route = log.route
+    let failure = await failure {
+      _ = try await export(log) { $0.target == "/audit/retention" ? .ok(early) : try route($0) }
+    }
+    #expect(failure == Failure(.notValid, "the server's retention note goes back"))
+  }
+
+  @Test("entries that were deleted at the end of their time may be missing, and no others")
+  func expired() async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    try log.publish(upTo: 600)
+    try log.seal()
+    try log.append(
+      AuditRecord(action: .logEntriesExpired, codes: ["first_kept": "256", "policy": "retention-1"]))
+    try log.publish(upTo: 601)
+    try log.writer.expire(before: 256, policy: "retention-1", time: SampleLog.time(700))
+    let route = log.route
+    let without: FakeService.Route = { request in
+      request.target == "/audit/retention" ? .problem(404, "not-found", "No.") : try route(request)
+    }
+    #expect(
+      await failure { _ = try await export(log, route: without) }
+        == Failure(.notValid, "the server lacks tile/entries/000, which its checkpoint covers"))
+    _ = try await export(log)
+    #expect(scratch.exists("copy/\(TestIdentity.tenant.uuidString.lowercased())/retention"))
+    let verdict = try verify(log)
+    #expect(verdict.reports.flatMap(\.findings) == [])
+    #expect(verdict.reports.map(\.expired) == [256])
+    #expect(
+      await failure { _ = try await export(log, route: without) }
+        == Failure(.notValid, "the server has no retention note any more"))
+  }
+
+  @Test("witnesses' lines stay below the newest checkpoint, and out of those that manifests count")
+  func witnesses() async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    try log.publish(upTo: 5)
+    let note = try #require(try log.writer.reader.checkpoint())
+    let line = try Cosignature.sign(note.body, by: try .generate(.ed25519), name: "witness.example", at: 1_767_139_300)
+    let witnessed = try note.adding([line]).text
+    let route = log.route
+    _ = try await export(log) { $0.target == "/audit/checkpoint" ? .ok(witnessed) : try route($0) }
+    let tenant = TestIdentity.tenant.uuidString.lowercased()
+    #expect(try scratch.text("copy/\(tenant)/checkpoint") == witnessed)
+    #expect(try scratch.text("copy/\(tenant)/checkpoints/00000000000000000005") == note.text)
+    #expect(try verify(log).isValid)
+  }
 }

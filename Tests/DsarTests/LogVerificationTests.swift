@@ -101,6 +101,63 @@ struct LogVerificationTests {
     #expect(await failure { _ = try verify(scratch.file("empty")) }?.status == .refused)
   }
 
+  @Test("an audit goes on from a checkpoint that was verified before, in one log and in an archive")
+  func since() throws {
+    let early = try #require(try log.writer.reader.checkpoint())
+    var longer = log
+    try longer.publish(upTo: 600)
+    for folder in [log.archive, log.folder] {
+      var verification = LogVerification(folder: folder, keys: [try log.key], held: [], ledger: nil)
+      let middle = try #require(try longer.writer.reader.checkpoint())
+      verification.since = [early]
+      #expect(try verification.run().reports.map(\.entries) == [600])
+      verification.since = [middle]
+      let verdict = try verification.run()
+      #expect(verdict.isValid)
+      #expect(verdict.reports.map(\.skipped) == [512])
+      #expect(verdict.reports.map(\.entries) == [88])
+    }
+  }
+
+  @Test("the JSON verdict names the first failure: check, file and entry; a valid one has none")
+  func firstFailure() throws {
+    let valid = try verify(log.folder, keys: [try log.key]).json
+    #expect(valid["first_failure"] == .null)
+    #expect(valid["logs"]?.array?.first?["keys"]?.integer == 1)
+    #expect(valid["logs"]?.array?.first?["notices"] == .array([]))
+    let bundle = log.folder + "/tile/entries/000.p/10"
+    var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: bundle)))
+    bytes[bytes.count - 10] ^= 1
+    try FileManager.default.removeItem(atPath: bundle)
+    try Data(bytes).write(to: URL(fileURLWithPath: bundle))
+    let first = try #require(try verify(log.archive, keys: [try log.key]).json["first_failure"])
+    #expect(first["check"]?.string == "leaf")
+    #expect(first["file"]?.string == "tile/entries/000.p/10")
+    #expect(first["sequence"]?.integer == 9)
+  }
+
+  @Test("too long a silence is a finding only when the auditor asks, by a clock that can be set")
+  func interval() throws {
+    var verification = LogVerification(folder: log.folder, keys: [try log.key], held: [], ledger: nil)
+    verification.options.interval = 3600
+    let last = try #require(try verification.run().reports[0].lastTime)
+    verification.options.now = last + 3_600_000_000
+    #expect(try verification.run().isValid)
+    verification.options.now = last + 3_600_000_001
+    #expect(try verification.run().reports[0].findings.map(\.check) == ["gap"])
+  }
+
+  @Test("a verifier key that is a link is never read, not even to find out whose log it is")
+  func linkedKey() async throws {
+    let key = try log.key
+    let elsewhere = try scratch.write("elsewhere", key.text + "\n")
+    try FileManager.default.removeItem(atPath: log.folder + "/vkey")
+    try FileManager.default.createSymbolicLink(atPath: log.folder + "/vkey", withDestinationPath: elsewhere)
+    #expect(await failure { _ = try verify(log.folder) }?.status == .refused)
+    #expect(await failure { _ = try verify(log.archive) }?.status == .refused)
+    #expect(try verify(log.folder, keys: [key]).reports[0].findings.map(\.check) == ["layout"])
+  }
+
   @Test("keys come from the command line or from files, and nothing else passes for one")
   func keys() async throws {
     let key = try log.key

@@ -37,7 +37,8 @@ struct IdempotencyTests {
       let before = try await scene.running.call("POST", "/profiles/\(id):lock", as: scene.admin)
       before.expectProblem(404, "not-found")
       let contents = try await scene.contents()
-      for route in ListedRoute.all where route.method == "POST" && route.template != "/profiles:search" {
+      let harmless = ["/profiles:search", "/audit/cosignatures"]
+      for route in ListedRoute.all where route.method == "POST" && !harmless.contains(route.template) {
         let path = route.path(id)
         let none = try await scene.running.call("POST", path, as: scene.admin, body: route.body, once: false)
         none.expectProblem(400, "idempotency-key-required", [], "\(path)")

@@ -20,7 +20,9 @@ struct ListedRoute: Sendable, CustomTestStringConvertible {
 
   /// The route's path for one id.
   func path(_ id: String) -> String {
-    template.replacing("{id}", with: id).replacing("**", with: "0/000")
+    template.replacing("{id}", with: id).replacing("**", with: "0/000").replacing("{seq}", with: "0")
+      .replacing("{size}", with: String(repeating: "0", count: 20))
+      .replacing("{number}", with: String(repeating: "0", count: 20))
   }
 
   /// Whether it names a resource by its id.
@@ -63,6 +65,16 @@ struct ListedRoute: Sendable, CustomTestStringConvertible {
     ListedRoute(method: "GET", template: "/audit/checkpoint", scope: .auditRead),
     ListedRoute(method: "GET", template: "/audit/ledger", scope: .auditRead),
     ListedRoute(method: "GET", template: "/audit/tile/**", scope: .auditRead),
+    ListedRoute(method: "GET", template: "/audit/checkpoints", scope: .auditRead),
+    ListedRoute(method: "GET", template: "/audit/checkpoints/{size}", scope: .auditRead),
+    ListedRoute(method: "GET", template: "/audit/segments/{number}", scope: .auditRead),
+    ListedRoute(method: "GET", template: "/audit/retention", scope: .auditRead),
+    ListedRoute(method: "GET", template: "/audit/entries", scope: .auditRead),
+    ListedRoute(method: "GET", template: "/audit/entries/{seq}", scope: .auditRead),
+    ListedRoute(method: "GET", template: "/audit/receipts/{seq}", scope: .auditRead),
+    ListedRoute(method: "POST", template: "/audit/cosignatures", scope: .auditRead),
+    ListedRoute(method: "GET", template: "/audit/cosignatures", scope: .auditRead),
+    ListedRoute(method: "GET", template: "/me/accesses", scope: .profilesRead),
   ]
 
   /// The routes that anybody may ask.

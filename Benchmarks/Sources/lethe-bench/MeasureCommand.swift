@@ -6,8 +6,8 @@ struct MeasureCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "measure", abstract: "Measures, and prints what it found.",
     discussion: """
-      Groups: vault, tokens, audit, profiles, erasure, rotation, http, start. It says what is fast, not whether that is good: it ends with
-      0 whatever the ratios are.
+      Groups: vault, tokens, audit, log, profiles, erasure, rotation, http, start. It says what is fast, not whether that
+      is good: it ends with 0 whatever the ratios are.
 
       EXAMPLES
         lethe-bench --quick
@@ -37,6 +37,8 @@ struct MeasureCommand: AsyncParsableCommand {
     findings.append(try await VaultMeasurements(harness: harness).run())
     findings.append(try await TokenMeasurements(harness: harness).run())
     findings.append(try await AuditMeasurements(harness: harness).run())
+    findings.append(try await ArchiveMeasurements(harness: harness).run())
+    findings.append(try await LogMeasurements(harness: harness).run())
     findings.append(try await ProfileMeasurements(harness: harness).run())
     findings.append(try await ErasureMeasurements(harness: harness).run())
     findings.append(

@@ -42,6 +42,8 @@ public enum Purpose: String, Sendable, Hashable, CaseIterable {
   case selfService = "self_service"
   /// A data subject's request is handled.
   case subjectRequest = "subject_request"
+  /// The log is looked at: by an auditor, an officer or a witness.
+  case audit
   /// The service acts for itself: start-up, recovery, publication.
   case operation = "operation"
 }

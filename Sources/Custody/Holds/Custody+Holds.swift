@@ -182,7 +182,7 @@ extension Custody {
         case nil: throw CustodyError(.keyMissing, field: "hold")
         }
       }
-      let subjectKey = try await keys.liveKeys(among: [subject], tenant: tenant)[subject]
+      let subjectKey = try await keys.liveKeys(among: [subject], tenant: tenant).key(of: subject)
       return HoldSealing(subjectKey: subjectKey, holdKeys: holdKeys, suite: suite)
     }
   }

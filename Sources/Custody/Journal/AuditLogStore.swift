@@ -11,6 +11,8 @@ enum AuditLogStore {
     let size: Int64
     let leaf: SHA256Digest
     let lastTime: Int64
+    /// Whether the tenant has left: no entry follows.
+    var isClosed = false
   }
 
   /// Starts a tenant's log: its head, at the genesis hash.
@@ -25,14 +27,20 @@ enum AuditLogStore {
   /// Takes the head. Late, after the business statements, so that it is held shortly.
   static func lockHead(tenant: TenantID, in transaction: Transaction) throws -> Head {
     let rows = try transaction.query(
-      "SELECT origin, size, leaf_hash, last_time FROM audit.heads WHERE tenant_id = \(tenant.uuid) FOR UPDATE")
+      """
+      SELECT origin, size, leaf_hash, last_time, closed_at IS NOT NULL AS closed FROM audit.heads
+      WHERE tenant_id = \(tenant.uuid) FOR UPDATE
+      """)
     return try head(rows)
   }
 
   /// The head as committed, without a lock.
   static func readHead(tenant: TenantID, in transaction: Transaction) throws -> Head {
     let rows = try transaction.query(
-      "SELECT origin, size, leaf_hash, last_time FROM audit.heads WHERE tenant_id = \(tenant.uuid)")
+      """
+      SELECT origin, size, leaf_hash, last_time, closed_at IS NOT NULL AS closed FROM audit.heads
+      WHERE tenant_id = \(tenant.uuid)
+      """)
     return try head(rows)
   }
 
@@ -43,7 +51,7 @@ enum AuditLogStore {
     else { throw CustodyError(.unavailable, field: "audit_head") }
     return Head(
       origin: origin, size: try row.decode("size", as: Int64.self), leaf: leaf,
-      lastTime: try row.decode("last_time", as: Int64.self))
+      lastTime: try row.decode("last_time", as: Int64.self), isClosed: try row.decode("closed", as: Bool.self))
   }
 
   /// Which of those subjects may no longer be touched. Asked under the head, so that no erasure commits in between.
@@ -60,17 +68,19 @@ enum AuditLogStore {
   }
 
   /// Appends the entries after `head` and moves it; returns their sequence numbers. The clock never goes back: an
-  /// entry that had to be moved forward by more than a second is preceded by one that says so.
+  /// entry that had to be moved forward by more than a second is preceded by one that says so. Throws `.unknownTenant`
+  /// when the tenant has left.
   static func append(
-    _ pending: [JournalEntry], after head: Head, tenant: TenantID, in transaction: Transaction
+    _ pending: [PreparedEntry], after head: Head, tenant: TenantID, in transaction: Transaction
   ) throws -> [Int64] {
     if pending.isEmpty { return [] }
+    guard !head.isClosed else { throw CustodyError(.unknownTenant) }
     let clock = Microseconds.now()
     let time = max(clock, head.lastTime)
     var entries = pending
     let anomaly = head.lastTime - clock > 1_000_000
     if anomaly {
-      entries.insert(JournalEntry(record: AuditRecord(action: .logClockAdjusted), subjects: []), at: 0)
+      entries.insert(try JournalEntry(record: AuditRecord(action: .logClockAdjusted), subjects: []).prepared(), at: 0)
     }
 
     var previous = head.leaf
@@ -78,30 +88,18 @@ enum AuditLogStore {
     var stored: [[UInt8]] = []
     var leaves: [[UInt8]] = []
     var side: (sequences: [Int64], subjects: [UUID], salts: [[UInt8]]) = ([], [], [])
-    for (offset, journalEntry) in entries.enumerated() {
+    for (offset, prepared) in entries.enumerated() {
       let sequence = head.size + Int64(offset)
-      var record = journalEntry.record
-      let salted = journalEntry.subjects.map(SaltedSubject.init)
-      if journalEntry.subjects.count == 1 {
-        record.subject = journalEntry.subjects[0].uuid
-      } else if journalEntry.subjects.count > 1 {
-        record.subjectCount = journalEntry.subjects.count
-        record.subjectRoot = MerkleTree.root(of: salted.map(\.leaf))
-      }
       let entry = try Entry(
-        origin: head.origin, sequence: UInt64(sequence), previous: previous, time: time, body: try record.body())
-      let bytes = entry.bytes
-      guard bytes.count <= Entry.maximumBytes else { throw CustodyError(.unavailable, field: "audit_entry_size") }
-      previous = MerkleTree.leafHash(bytes)
+        origin: head.origin, sequence: UInt64(sequence), previous: previous, time: time, body: prepared.body)
+      previous = entry.leafHash
       sequences.append(sequence)
-      stored.append(bytes)
+      stored.append(entry.bytes)
       leaves.append(previous.bytes)
-      if journalEntry.listsSubjects {
-        for one in salted {
-          side.sequences.append(sequence)
-          side.subjects.append(one.subject.uuid)
-          side.salts.append(one.salt)
-        }
+      for one in prepared.side {
+        side.sequences.append(sequence)
+        side.subjects.append(one.subject.uuid)
+        side.salts.append(one.salt)
       }
     }
 
@@ -151,18 +149,19 @@ enum AuditLogStore {
     return (found, next.previous)
   }
 
-  /// The entries that touched one subject, newest last: sequence number and stored bytes.
+  /// The entries that touched one subject, newest last: sequence number and stored bytes, nil where the row has had its
+  /// time in the database.
   static func entries(about subject: SubjectID, limit: Int, tenant: TenantID, in transaction: Transaction) throws
-    -> [(sequence: Int64, entry: [UInt8])]
+    -> [(sequence: Int64, entry: [UInt8]?)]
   {
     try transaction.query(
       """
-      SELECT e.seq, e.entry FROM audit.entry_subjects s
-      JOIN audit.entries e ON e.tenant_id = s.tenant_id AND e.seq = s.seq
+      SELECT s.seq, e.entry FROM audit.entry_subjects s
+      LEFT JOIN audit.entries e ON e.tenant_id = s.tenant_id AND e.seq = s.seq
       WHERE s.tenant_id = \(tenant.uuid) AND s.subject_id = \(subject.uuid)
       ORDER BY s.seq DESC LIMIT \(limit)
       """
-    ).map { (try $0.decode("seq", as: Int64.self), try $0.decode("entry", as: [UInt8].self)) }.reversed()
+    ).map { (try $0.decode("seq", as: Int64.self), try $0.decode("entry", as: [UInt8]?.self)) }.reversed()
   }
 
   /// The leaf hash of one entry, recomputed from its bytes, if the database has it.

@@ -11,14 +11,14 @@ actor ReadJournal {
   private var draining: Set<TenantID> = []
 
   private struct Waiting {
-    let entry: JournalEntry
+    let entry: PreparedEntry
     let continuation: CheckedContinuation<Void, any Error>
   }
 
   /// What the commit says of one entry.
   private enum Outcome: Sendable { case committed, erased }
 
-  init(pool: PostgresPool, capacity: Int = 4_096, batchSize: Int = 128) {
+  init(pool: PostgresPool, capacity: Int = 4_096, batchSize: Int = 512) {
     self.pool = pool
     self.capacity = capacity
     self.batchSize = batchSize
@@ -26,10 +26,16 @@ actor ReadJournal {
 
   /// Returns once the entry is committed. Throws `.erased` when one of its subjects is tombstoned by then, and
   /// `.unavailable` when the log can't be written or too many wait: nothing may be released then.
-  func append(_ entry: JournalEntry, tenant: TenantID) async throws {
-    guard queues[tenant, default: []].count < capacity else { throw CustodyError(.unavailable, field: "log") }
+  nonisolated func append(_ entry: JournalEntry, tenant: TenantID) async throws {
     // An entry that can't be written is its caller's affair, not that of everybody in the same commit.
-    _ = try entry.record.body()
+    try await enqueue(try entry.prepared(), tenant: tenant)
+  }
+
+  /// How many entries of the tenant wait for the commit after the one that is under way.
+  func waiting(in tenant: TenantID) -> Int { queues[tenant]?.count ?? 0 }
+
+  private func enqueue(_ entry: PreparedEntry, tenant: TenantID) async throws {
+    guard queues[tenant, default: []].count < capacity else { throw CustodyError(.unavailable, field: "log") }
     try await withCheckedThrowingContinuation { continuation in
       queues[tenant, default: []].append(Waiting(entry: entry, continuation: continuation))
       if draining.insert(tenant).inserted { Task { await drain(tenant) } }
@@ -65,15 +71,13 @@ actor ReadJournal {
     return batch
   }
 
-  private func commit(_ entries: [JournalEntry], tenant: TenantID) async throws -> [Outcome] {
+  private func commit(_ entries: [PreparedEntry], tenant: TenantID) async throws -> [Outcome] {
     let setting = SessionSetting(name: "app.tenant_id", value: tenant.description)
     return try await pool.transaction(settings: [setting]) { transaction in
       let head = try AuditLogStore.lockHead(tenant: tenant, in: transaction)
-      let guarded = entries.lazy.filter(\.requiresLiveSubjects).flatMap(\.subjects)
-      let tombstoned = try AuditLogStore.tombstoned(Set(guarded), tenant: tenant, in: transaction)
-      let outcomes = entries.map { entry -> Outcome in
-        entry.requiresLiveSubjects && !tombstoned.isDisjoint(with: entry.subjects) ? .erased : .committed
-      }
+      let tombstoned = try AuditLogStore.tombstoned(
+        Set(entries.lazy.flatMap(\.guarded)), tenant: tenant, in: transaction)
+      let outcomes = entries.map { tombstoned.isDisjoint(with: $0.guarded) ? Outcome.committed : .erased }
       let admitted = zip(entries, outcomes).filter { $0.1 == .committed }.map(\.0)
       _ = try AuditLogStore.append(admitted, after: head, tenant: tenant, in: transaction)
       return outcomes

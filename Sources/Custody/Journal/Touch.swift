@@ -18,12 +18,18 @@ public struct Touch: Sendable, Equatable {
 }
 
 extension Custody {
-  /// Who touched the subject's data: the newest `limit` entries about the subject, oldest first.
+  /// Who touched the subject's data: the newest `limit` entries about the subject, oldest first. What the database no
+  /// longer has comes from the archive.
   public func touches(of subject: SubjectID, limit: Int, _ context: AccessContext) async throws -> [Touch] {
-    try await translating {
+    // Files are read on the connection's thread.
+    let reader = archive.map { ArchiveReader(folder: "\($0)/\(context.tenant)") }
+    return try await translating {
       try await data.transaction(settings: context.settings, readOnly: true) { transaction in
         try AuditLogStore.entries(about: subject, limit: limit, tenant: context.tenant, in: transaction).map { found in
-          let entry = try Entry(parsing: found.entry)
+          guard let bytes = try found.entry ?? reader?.entry(at: UInt64(found.sequence)) else {
+            throw CustodyError(.unavailable, field: "archive")
+          }
+          let entry = try Entry(parsing: bytes)
           let record = try AuditRecord(body: entry.body)
           return Touch(
             time: entry.time, action: record.action.rawValue, purpose: record.purpose, outcome: record.outcome,

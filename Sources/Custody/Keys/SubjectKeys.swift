@@ -51,14 +51,13 @@ final class SubjectKeys: Sendable {
   }
 
   /// The keys of those subjects that have one, for work that goes on without the others.
-  func liveKeys(among subjects: [SubjectID], tenant: TenantID) async throws -> [SubjectID: DataKey] {
+  func liveKeys(among subjects: [SubjectID], tenant: TenantID) async throws -> WrappedSubjectKeys {
     let stored = try await store.find(.subject, subjects.map(\.uuid), tenant: tenant)
-    var keys: [SubjectID: DataKey] = [:]
+    var wrapped: [SubjectID: WrappedKey] = [:]
     for subject in subjects {
-      guard case .live(let wrapped) = stored[subject.uuid] else { continue }
-      keys[subject] = try unwrap(wrapped, for: Self.owner(of: subject, in: tenant))
+      if case .live(let key) = stored[subject.uuid] { wrapped[subject] = key }
     }
-    return keys
+    return WrappedSubjectKeys(tenant: tenant, wrapped: wrapped, keys: self)
   }
 
   /// Which of those subjects' keys are destroyed.
@@ -222,7 +221,7 @@ final class SubjectKeys: Sendable {
     }
   }
 
-  private static func owner(of subject: SubjectID, in tenant: TenantID) -> KeyOwner {
+  static func owner(of subject: SubjectID, in tenant: TenantID) -> KeyOwner {
     KeyOwner(kind: .subject, tenant: tenant.uuid, id: subject.uuid)
   }
 

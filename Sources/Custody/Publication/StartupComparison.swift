@@ -175,7 +175,9 @@ public struct StartupComparison: Sendable {
     if checkpoint.size > UInt64(head.size) {
       findings.append(.behindArchive(tenant: tenant, database: head.size, archive: checkpoint.size))
     }
-    let first = common - min(common, comparedEntries)
+    // Rows before that may be gone, since their time in the database is over.
+    let rowsFrom = UInt64(try LogUpkeepStore.rowsFrom(tenant: tenant, in: transaction))
+    let first = max(common - min(common, comparedEntries), min(common, rowsFrom))
     let stored = try AuditLogStore.entries(
       from: Int64(first), limit: Int(common - first), tenant: tenant, in: transaction)
     let published = try writer.reader.leafHashes(in: first..<common, size: checkpoint.size)
@@ -205,11 +207,6 @@ public struct StartupComparison: Sendable {
 }
 
 extension Checkpointer {
-  /// The writer of the tenant's folder.
-  func writer(of tenant: TenantID) -> ArchiveWriter {
-    ArchiveWriter(folder: folder(of: tenant), origin: custody.origin(of: tenant), signer: signer(of: tenant))
-  }
-
   /// The tenants that have a folder in the archive.
   func tenantFolders() -> [TenantID] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: archive)) ?? []

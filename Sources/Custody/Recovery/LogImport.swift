@@ -24,7 +24,8 @@ struct LogImport: Sendable {
   /// Follows the chain over every missing entry, and checks that the last one is under the signed checkpoint. Nil when
   /// nothing is missing. Throws ``RecoveryError`` when the entries are not the database's own log's.
   func missing() async throws -> Missing? {
-    let (custody, tenant, writer) = (custody, tenant, checkpointer.writer(of: tenant))
+    let (custody, checkpointer, tenant) = (custody, checkpointer, tenant)
+    let writer = checkpointer.writer(of: tenant)
     return try await custody.translating {
       // On a connection's thread: the archive's files are read there, too.
       try await custody.worker.transaction(settings: settings) { transaction -> Missing? in
@@ -34,6 +35,10 @@ struct LogImport: Sendable {
           ? try AuditLogStore.readHead(tenant: tenant, in: transaction) : Self.empty(custody.origin(of: tenant))
         guard checkpoint.size > UInt64(head.size) else { return nil }
         var position = head
+        let kept = try checkpointer.firstKept(tenant)
+        if kept > UInt64(head.size) {
+          position = try Self.head(before: kept, writer.reader, checkpoint, head)
+        }
         var erasures: [AuditLogStore.CompletedErasure] = []
         while UInt64(position.size) < checkpoint.size {
           let entries = try Self.next(after: position, checkpoint, writer.reader, tenant)
@@ -53,10 +58,22 @@ struct LogImport: Sendable {
 
   /// Writes the next batch; returns how many entries that were, and zero at the end.
   func importBatch(upTo checkpoint: Checkpoint) async throws -> Int64 {
-    let (tenant, writer) = (tenant, checkpointer.writer(of: tenant))
+    let (checkpointer, tenant) = (checkpointer, tenant)
+    let writer = checkpointer.writer(of: tenant)
     return try await custody.translating {
       try await custody.worker.transaction(settings: settings) { transaction -> Int64 in
+        let known = try AuditLogStore.readHead(tenant: tenant, in: transaction)
+        if known.isClosed { return 0 }
         let head = try AuditLogStore.lockHead(tenant: tenant, in: transaction)
+        let kept = try checkpointer.firstKept(tenant)
+        if kept > UInt64(head.size) {
+          // Their bodies have had their time: the hashes in the tiles are what the chain goes on from.
+          let skipped = try Self.head(before: kept, writer.reader, checkpoint, head)
+          try AuditLogStore.skip(
+            to: kept, leaf: skipped.leaf, sealedUpTo: try writer.sealedUpTo(), isClosed: kept == checkpoint.size,
+            tenant: tenant, in: transaction)
+          return Int64(kept) - head.size
+        }
         let entries = try Self.next(after: head, checkpoint, writer.reader, tenant)
         try AuditLogStore.restore(entries, after: head, tenant: tenant, in: transaction)
         return Int64(entries.count)
@@ -66,17 +83,11 @@ struct LogImport: Sendable {
 
   /// Notes the archive's checkpoints that the database lacks.
   func restoreCheckpoints() async throws {
-    let (tenant, writer) = (tenant, checkpointer.writer(of: tenant))
-    let key = try checkpointer.signer(of: tenant).verifierKey()
+    let (checkpointer, tenant) = (checkpointer, tenant)
     try await custody.translating {
       try await custody.worker.transaction(settings: settings) { transaction in
-        let known = try AuditLogStore.lastPublished(tenant: tenant, in: transaction)
-        for size in try writer.reader.checkpointSizes(above: UInt64(known)) {
-          let note = try writer.reader.checkpoint(size: size)
-          try note.verified(by: [key])
-          try AuditLogStore.recordCheckpoint(
-            try Checkpoint(parsing: note.body), note: note.text, tenant: tenant, in: transaction)
-        }
+        guard let size = try checkpointer.writer(of: tenant).lastCheckpoint()?.size else { return }
+        try checkpointer.restoreCheckpoints(upTo: size, tenant: tenant, in: transaction)
       }
     }
   }
@@ -104,6 +115,15 @@ struct LogImport: Sendable {
     guard let last = entries.last else { return head }
     return AuditLogStore.Head(
       origin: head.origin, size: Int64(last.sequence) + 1, leaf: last.leafHash, lastTime: last.time)
+  }
+
+  /// The head of a log of which the entries before `kept` are known by their hashes only.
+  private static func head(
+    before kept: UInt64, _ reader: ArchiveReader, _ checkpoint: Checkpoint, _ head: AuditLogStore.Head
+  ) throws -> AuditLogStore.Head {
+    AuditLogStore.Head(
+      origin: head.origin, size: Int64(kept), leaf: try reader.leafHash(at: kept - 1, size: checkpoint.size),
+      lastTime: head.lastTime)
   }
 
   private static func empty(_ origin: LogOrigin) -> AuditLogStore.Head {

@@ -63,6 +63,25 @@ extension AuditLogStore {
       SET size = \(Int64(last.sequence) + 1), leaf_hash = \(last.leafHash.bytes), last_time = \(last.time)
       WHERE tenant_id = \(tenant.uuid)
       """)
+    if try AuditRecord(body: last.body).action == .logClosed {
+      try LogUpkeepStore.close(tenant: tenant, at: last.time, in: transaction)
+    }
+  }
+
+  /// Moves the head over entries that had their time before this database was backed up, or since: only their hashes
+  /// are in the archive. `isClosed` says that nothing is kept of a log whose tenant has left.
+  static func skip(
+    to kept: UInt64, leaf: SHA256Digest, sealedUpTo sealed: UInt64, isClosed: Bool, tenant: TenantID,
+    in transaction: Transaction
+  ) throws {
+    try transaction.execute(
+      """
+      UPDATE audit.heads SET size = \(Int64(kept)), leaf_hash = \(leaf.bytes) WHERE tenant_id = \(tenant.uuid)
+      """)
+    try LogUpkeepStore.recordSeal(upTo: Int64(sealed), tenant: tenant, in: transaction)
+    // From here on rows before that number may be missing; those that there are go with the next upkeep.
+    _ = try LogUpkeepStore.deleteSealed(before: Int64(kept), limit: 0, tenant: tenant, in: transaction)
+    if isClosed { try LogUpkeepStore.close(tenant: tenant, at: Microseconds.now(), in: transaction) }
   }
 
   /// Every completed erasure that the log has, by subject; the first one where there are two.

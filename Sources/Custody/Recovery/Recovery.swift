@@ -293,11 +293,21 @@ public struct Recovery: Sendable {
     }
   }
 
+  private func isClosed(_ tenant: TenantID) async throws -> Bool {
+    try await custody.translating {
+      try await custody.worker.transaction(settings: AccessContext.operation(tenant).settings, readOnly: true) {
+        try AuditLogStore.readHead(tenant: tenant, in: $0).isClosed
+      }
+    }
+  }
+
   /// Everybody in the ledger is erased in both databases, as of the time that the ledger says.
   private func erase(_ tenant: TenantID, _ records: [SubjectID: ErasureRecord], _ tally: RecoveryTally) async throws {
     if records.isEmpty { return }
     progress("tenant \(tenant): holding \(records.count) erasure(s) against both databases")
     let context = AccessContext.operation(tenant)
+    // A closed log takes no entry, and what it said may have had its time.
+    let isClosed = try await isClosed(tenant)
     var logged: [SubjectID: AuditLogStore.CompletedErasure]?
     for page in Self.pages(of: records.keys.sorted()) {
       let states = try await states(of: page, tenant).filter { ["live", "erasing"].contains($0.value) }
@@ -306,7 +316,7 @@ public struct Recovery: Sendable {
       if logged == nil { logged = try await self.logged(tenant) }
       for (subject, state) in states where state == "live" {
         guard let record = records[subject] else { continue }
-        try await tombstone(record, isLogged: logged?[subject] != nil, context)
+        try await tombstone(record, isLogged: isClosed || logged?[subject] != nil, context)
         try tally.change(tenant) { $0.tombstoned += 1 }
         try afterStep(.tombstoned)
       }
@@ -320,7 +330,7 @@ public struct Recovery: Sendable {
       for subject in states.keys {
         // One that a crash had stopped, and that nobody has completed, goes on by itself from where it is.
         guard let record = records[subject], logged?[subject] != nil || !unfinished.contains(subject) else { continue }
-        try await complete(record, isLogged: logged?[subject] != nil, context)
+        try await complete(record, isLogged: isClosed || logged?[subject] != nil, context)
       }
     }
   }
@@ -394,7 +404,8 @@ public struct Recovery: Sendable {
       try await count(&counted)
       let report = counted
       try tally.change(tenant) { $0 = report }
-      if report.didSomething {
+      let isClosed = try await isClosed(tenant)
+      if report.didSomething && !isClosed {
         try await custody.operate(.operation(tenant)) { unit in
           unit.record(.logRecovered, codes: report.codes)
           // Keys whose rows this backup lacks are not reaped at once: a better backup may turn up.

@@ -263,16 +263,16 @@ public struct Rotation: Sendable {
   private func addTags(
     rewrapped: [VaultRotationStore.Stored], in tenant: TenantID, _ rotation: RotationRecord
   ) async throws {
-    var keys: [SubjectID: DataKey] = [:]
-    for key in rewrapped where key.owner.kind == .subject {
-      keys[SubjectID(key.owner.id)] = try custody.keys.unwrap(key.wrapped, for: key.owner)
-    }
+    let subjects = rewrapped.filter { $0.owner.kind == .subject }
+    let keys = WrappedSubjectKeys(
+      tenant: tenant, wrapped: Dictionary(subjects.map { (SubjectID($0.owner.id), $0.wrapped) }) { first, _ in first },
+      keys: custody.keys)
     try await addTags(by: keys, rewrapped: rewrapped.count, in: tenant, rotation)
   }
 
   /// One batch: the subjects' tags under the new epoch, and the entry that says so, in one commit.
   private func addTags(
-    by keys: [SubjectID: DataKey], rewrapped: Int, in tenant: TenantID, _ rotation: RotationRecord
+    by keys: WrappedSubjectKeys, rewrapped: Int, in tenant: TenantID, _ rotation: RotationRecord
   ) async throws {
     let context = AccessContext.operation(tenant)
     try await custody.unit(custody.worker, context, keys: [:], created: nil) { unit in

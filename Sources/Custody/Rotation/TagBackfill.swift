@@ -12,10 +12,10 @@ enum TagBackfill {
   /// else holds is left out, and its tags are found again as some without a counterpart. Returns how many tags were added, and how
   /// many values don't open or have no key.
   static func add(
-    under index: IndexKey, from: EpochNumber, keys: [SubjectID: DataKey], tenant: TenantID,
+    under index: IndexKey, from: EpochNumber, keys: WrappedSubjectKeys, tenant: TenantID,
     in transaction: Transaction
   ) throws -> (added: Int, unreadable: Int) {
-    let held = try TagBackfillStore.hold(keys.keys.map(\.uuid), tenant: tenant, in: transaction)
+    let held = try TagBackfillStore.hold(keys.subjects.map(\.uuid), tenant: tenant, in: transaction)
     var made = MadeTags()
     for source in DataRegistry.tagSources {
       let rows = try TagBackfillStore.tagged(source, from: from, of: held, tenant: tenant, in: transaction)
@@ -27,11 +27,11 @@ enum TagBackfill {
   /// Adds the tags of those subjects under the key's epoch, for every value that they have: for a database whose tags
   /// are not to be relied on. Nobody else may be writing.
   static func rebuild(
-    under index: IndexKey, keys: [SubjectID: DataKey], tenant: TenantID, in transaction: Transaction
+    under index: IndexKey, keys: WrappedSubjectKeys, tenant: TenantID, in transaction: Transaction
   ) throws -> (added: Int, unreadable: Int) {
     var made = MadeTags()
     for source in DataRegistry.tagSources {
-      let rows = try TagBackfillStore.values(source, of: keys.keys.map(\.uuid), tenant: tenant, in: transaction)
+      let rows = try TagBackfillStore.values(source, of: keys.subjects.map(\.uuid), tenant: tenant, in: transaction)
       try made.take(rows, source, under: index, keys: keys, tenant: tenant)
     }
     return (try TagBackfillStore.insert(made, index.epoch, tenant: tenant, in: transaction), made.unreadable)
@@ -48,12 +48,12 @@ struct MadeTags {
   private(set) var unreadable = 0
 
   mutating func take(
-    _ found: [TagBackfillStore.Value], _ source: TagSource, under index: IndexKey, keys: [SubjectID: DataKey],
+    _ found: [TagBackfillStore.Value], _ source: TagSource, under index: IndexKey, keys: WrappedSubjectKeys,
     tenant: TenantID
   ) throws {
     guard let kind = TagKind(rawValue: source.kind) else { return }
     for value in found {
-      guard let sealed = value.sealed, let key = keys[SubjectID(value.subject)] else {
+      guard let sealed = value.sealed, let key = try keys.key(of: SubjectID(value.subject)) else {
         unreadable += 1
         continue
       }

@@ -77,6 +77,24 @@ enum SubjectStore {
     }
   }
 
+  /// The state of those subjects that the tenant has.
+  static func states(of subjects: [SubjectID], tenant: TenantID, in transaction: Transaction) throws
+    -> [SubjectID: SubjectState]
+  {
+    if subjects.isEmpty { return [:] }
+    let rows = try transaction.query(
+      """
+      SELECT subject_id, state FROM custody.subjects
+      WHERE tenant_id = \(tenant.uuid) AND subject_id = ANY(\(subjects.map(\.uuid)))
+      """)
+    var states: [SubjectID: SubjectState] = [:]
+    for row in rows {
+      let state = SubjectState(rawValue: try row.decode("state", as: String.self)) ?? .erasing
+      states[SubjectID(try row.decode("subject_id", as: UUID.self))] = state
+    }
+    return states
+  }
+
   /// How many of those subjects are live.
   static func live(among subjects: [SubjectID], tenant: TenantID, in transaction: Transaction) throws -> Int {
     try filter(subjects, inState: "live", tenant: tenant, in: transaction).count

@@ -131,11 +131,11 @@ public final class UnitOfWork {
       JournalEntry(
         record: context.record(.personalDataRead, fields: fields, codes: [:], outcome: .ok), subjects: [subject])
     }
-    let entries = pending + reads
+    let entries = try (pending + reads).map { try $0.prepared() }
     if entries.isEmpty { return [] }
     try takeHead()
     guard let head else { throw CustodyError(.unavailable, field: "log") }
-    let guarded = Set(entries.filter(\.requiresLiveSubjects).flatMap(\.subjects))
+    let guarded = Set(entries.flatMap(\.guarded))
     guard try AuditLogStore.tombstoned(guarded, tenant: context.tenant, in: database).isEmpty else {
       throw CustodyError(.erased)
     }

@@ -1,6 +1,7 @@
 import Custody
 import Foundation
 import Logging
+import Policies
 import ServiceLifecycle
 import SubjectRights
 
@@ -12,21 +13,23 @@ struct BackgroundWork: Service {
   private let checkpointer: Checkpointer
   private let rights: SubjectRights
   private let timeline: TimelineGuard
-  private let interval: Duration
+  private let upkeep: LogUpkeep
+  private let settings: ServerSettings
   private let logger: Logger
   private let wakes: AsyncStream<Void>
   private let waker: AsyncStream<Void>.Continuation
 
   init(
     runner: ErasureRunner, custody: Custody, checkpointer: Checkpointer, rights: SubjectRights,
-    timeline: TimelineGuard, interval: Duration, logger: Logger
+    timeline: TimelineGuard, settings: ServerSettings, logger: Logger
   ) {
     self.runner = runner
     self.custody = custody
     self.checkpointer = checkpointer
     self.rights = rights
     self.timeline = timeline
-    self.interval = interval
+    self.settings = settings
+    upkeep = LogUpkeep(custody: custody, checkpointer: checkpointer, logger: logger)
     self.logger = logger
     (wakes, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
@@ -39,13 +42,16 @@ struct BackgroundWork: Service {
     await withGracefulShutdownHandler {
       await withTaskGroup(of: Void.self) { group in
         group.addTask { await self.tick() }
-        var cleaned: ContinuousClock.Instant?
+        var beat = Pace(.seconds(min(60, max(1, (settings.heartbeatSeconds ?? 240) / 4))))
+        var cleaned = Pace(.seconds(60))
+        var kept = Pace(.seconds(3_600))
         for await _ in wakes {
-          await round()
-          if cleaned.map({ $0.duration(to: .now) >= .seconds(60) }) ?? true {
+          await round(withHeartbeats: beat.isTime())
+          if cleaned.isTime() {
             await cleanUp()
-            cleaned = .now
+            await sealLogs()
           }
+          if kept.isTime() { await expireLogs() }
         }
         group.cancelAll()
       }
@@ -57,16 +63,19 @@ struct BackgroundWork: Service {
   private func tick() async {
     while !Task.isCancelled {
       waker.yield()
-      do { try await Task.sleep(for: interval) } catch { return }
+      do { try await Task.sleep(for: .seconds(settings.checkpointSeconds)) } catch { return }
     }
   }
 
-  private func round() async {
+  private func round(withHeartbeats beats: Bool) async {
     guard timeline.isServing else { return }
     await attempt("carry erasures on") { try await runner.resumeAll() }
     await attempt("list tenants") {
       for tenant in try await custody.tenants() {
         // One tenant's trouble holds up nobody else.
+        if beats, let seconds = settings.heartbeatSeconds {
+          await attempt("add a heartbeat") { try await checkpointer.heartbeat(tenant.id, every: seconds) }
+        }
         await attempt("publish a checkpoint") {
           do {
             try await checkpointer.publish(tenant.id)
@@ -105,12 +114,53 @@ struct BackgroundWork: Service {
     }
   }
 
+  private func sealLogs() async {
+    guard timeline.isServing else { return }
+    await attempt("list tenants") {
+      for tenant in try await custody.tenants() {
+        await attempt("seal a log") { try await upkeep.seal(tenant.id) }
+      }
+    }
+  }
+
+  private func expireLogs() async {
+    guard timeline.isServing else { return }
+    let policy = settings.retention
+    @Sendable func terms(_ tenant: TenantID) -> LogTerms {
+      let log = policy.log(of: tenant.uuid)
+      return LogTerms(days: log.days, databaseDays: log.databaseDays, policy: policy.version)
+    }
+    await attempt("list tenants") {
+      let tenants = try await custody.tenants().map(\.id)
+      await attempt("make partitions") { try await upkeep.makePartitions(for: tenants) }
+      for tenant in tenants {
+        await attempt("delete entries that have had their time") { try await upkeep.expire(tenant, terms(tenant)) }
+      }
+      await attempt("drop partitions") { try await upkeep.dropPartitions(for: tenants, terms) }
+    }
+  }
+
   private func attempt<Result>(_ what: String, _ work: () async throws -> Result) async {
     do {
       _ = try await work()
     } catch {
       logger.error("background work failed", metadata: ["work": "\(what)", "error": "\(error)"])
     }
+  }
+}
+
+/// Something that is done at most so often, and at once the first time.
+private struct Pace {
+  private let interval: Duration
+  private var last: ContinuousClock.Instant?
+
+  init(_ interval: Duration) { self.interval = interval }
+
+  /// Whether it is time; counted as done then.
+  mutating func isTime() -> Bool {
+    if let last, last.duration(to: .now) < interval { return false }
+    last = .now
+    return true
   }
 }
 

@@ -88,7 +88,7 @@ public struct Server: Sendable {
         afterStep: afterStep),
       custody: custody, checkpointer: checkpointer,
       rights: SubjectRights(custody: custody, profiles: profiles, policy: settings.retention),
-      timeline: timeline, interval: .seconds(settings.checkpointSeconds), logger: logger)
+      timeline: timeline, settings: settings, logger: logger)
     let api = Application(
       router: try router(erasureOrdered: work.wake),
       configuration: ApplicationConfiguration(
@@ -147,7 +147,10 @@ public struct Server: Sendable {
       rights: SubjectRights(custody: custody, profiles: profiles, policy: settings.retention), gate: gate,
       erasureOrdered: erasureOrdered
     ).add(to: router)
-    AuditRoutes(checkpointer: checkpointer, ledger: ledger, gate: gate, threads: .singleton).add(to: router)
+    let log = LogReading(custody: custody, checkpointer: checkpointer)
+    AuditRoutes(checkpointer: checkpointer, log: log, ledger: ledger, gate: gate, threads: .singleton).add(to: router)
+    LogRoutes(log: log, profiles: profiles, gate: gate).add(to: router)
+    WitnessRoutes(log: log, witnesses: settings.witnesses, gate: gate).add(to: router)
     health.add(to: router)
     return router
   }

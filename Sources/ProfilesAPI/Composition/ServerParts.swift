@@ -3,7 +3,6 @@ public import Custody
 import Foundation
 public import Logging
 public import Postgres
-import Signing
 public import Vault
 
 /// What every program over the databases opens: keyring, signing key, pools, custody, archive. Checked one by one, but
@@ -41,9 +40,9 @@ public struct ServerParts: Sendable {
         "LETHE_SUITE: this CPU has no AES instructions; set LETHE_SUITE=\(Suite.xchacha20poly1305.name)")
     }
     let keyring: any Keyring = if let opened { opened } else { try keyring(settings) }
-    let key: SigningKey
+    let keys: SigningKeys
     do {
-      key = try SigningKeyFile.load(from: settings.signingKeyPath)
+      keys = try SigningKeys(path: settings.signingKeyPath)
     } catch { throw Server.Refusal("signing key: \(error)") }
     let host = try Server.originHost(of: settings.publicOrigin)
 
@@ -76,13 +75,15 @@ public struct ServerParts: Sendable {
       custody = try Custody(
         data: data, worker: worker, vault: vault, keyring: keyring, suite: settings.suite,
         cachedKeys: settings.cachedKeys, schedule: RotationSchedule(days: settings.rotationDays), originHost: host,
-        logger: logger)
+        archive: settings.archivePath, logger: logger)
     } catch let error as VaultError {
       throw Server.Refusal("KEY_CACHE_SIZE: \(error)")
     }
     let parts = ServerParts(
       settings: settings, keyring: keyring, data: data, worker: worker, vault: vault, custody: custody,
-      checkpointer: Checkpointer(custody: custody, archive: settings.archivePath, key: key),
+      checkpointer: Checkpointer(
+        custody: custody, archive: settings.archivePath, keys: keys,
+        immutability: settings.immutableArchive ? immutability(logger) : nil),
       ledger: ErasureLedger(path: settings.archivePath + "/erasures/ledger"))
     do {
       try await custody.bindVault()
@@ -92,6 +93,13 @@ public struct ServerParts: Sendable {
       throw Server.Refusal("VAULT_DATABASE_URL: this vault belongs to another keyring (installation)")
     }
     return parts
+  }
+
+  /// The immutable attribute on sealed files; that the system refuses it is said once.
+  private static func immutability(_ logger: Logger) -> ImmutableAttribute {
+    ImmutableAttribute { error in
+      logger.warning("sealed files can't be made immutable", metadata: ["error": "\(error)"])
+    }
   }
 
   /// Opens the keyring, with its passphrase where one is named.

@@ -47,6 +47,12 @@ public struct ServerSettings: Sendable {
   public var checkpointSeconds: Int
   /// How long things are kept.
   public var retention: RetentionPolicy
+  /// Seconds after which a log in which nothing happens gets an entry that says so; nil for never.
+  public var heartbeatSeconds: Int? = 3_600
+  /// Whether sealed files of the archive get the immutable attribute, where the system permits it.
+  public var immutableArchive = false
+  /// Whose cosignatures are taken in and shown.
+  public var witnesses: WitnessPolicy = .none
 
   /// Everything that has no safe default.
   public init(

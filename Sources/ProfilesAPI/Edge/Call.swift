@@ -35,6 +35,15 @@ public struct Call: Sendable {
     ObjectReader(try JSONValue(parsing: body, limits: JSONLimits(maxBytes: 65_536, maxDepth: 8, maxMembers: 256)))
   }
 
+  /// A path parameter that is a number as this service writes it: decimal, without sign or leading zeros, below 2^63.
+  /// Anything else names nothing.
+  func number(_ name: String) throws -> Int64 {
+    guard let text = parameters.get(name), let number = Int64(text), number >= 0, String(number) == text else {
+      throw Problem.notFound()
+    }
+    return number
+  }
+
   /// Refuses a body where none is meant: only nothing, or an empty object.
   func requireEmptyBody() throws {
     if body.isEmpty { return }
@@ -76,6 +85,16 @@ struct ListQuery {
       }
     }
     guard faults.isEmpty else { throw Problem.invalid(faults) }
+  }
+
+  /// A value as it was sent.
+  func text(_ name: String) -> String? { values[name] }
+
+  /// A value that `read` takes; anything else is a fault of that code.
+  func value<Value>(_ name: String, or code: String = "format", _ read: (String) -> Value?) throws -> Value? {
+    guard let text = values[name] else { return nil }
+    guard let value = read(text) else { throw Problem.invalid([FieldError(pointer: "?\(name)", code: code)]) }
+    return value
   }
 
   /// A value of a closed list.

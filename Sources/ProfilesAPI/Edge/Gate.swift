@@ -18,6 +18,14 @@ public struct Gate: Sendable {
     case once
   }
 
+  /// What a route's body is.
+  enum Body: Sendable {
+    /// One JSON object, or nothing.
+    case json
+    /// Plain text.
+    case text
+  }
+
   private let authenticator: Authenticator
   private let custody: Custody
   private let actors: ActorDirectory
@@ -33,7 +41,7 @@ public struct Gate: Sendable {
 
   /// A handler that runs `body` for calls that pass.
   func admitting(
-    _ scope: Scope, purpose: Purpose, _ repetition: Repetition = .harmless,
+    _ scope: Scope, purpose: Purpose, _ repetition: Repetition = .harmless, taking kind: Body = .json,
     _ body: @escaping @Sendable (Call) async throws -> Response
   ) -> @Sendable (Request, APIContext) async throws -> Response {
     { request, context in
@@ -45,7 +53,7 @@ public struct Gate: Sendable {
       let access = AccessContext(
         tenant: tenant, actor: actor, purpose: purpose, requestID: context.requestID,
         traceID: Self.traceID(request))
-      let bytes = try await Self.body(of: request, limit: context.maxUploadSize)
+      let bytes = try await Self.body(of: request, as: kind, limit: context.maxUploadSize)
       switch repetition {
       case .harmless:
         return try await body(
@@ -129,7 +137,7 @@ public struct Gate: Sendable {
 
   static func instance(_ requestID: UUID) -> String { "urn:uuid:\(requestID.uuidString.lowercased())" }
 
-  private static func body(of request: Request, limit: Int) async throws -> [UInt8] {
+  private static func body(of request: Request, as kind: Body, limit: Int) async throws -> [UInt8] {
     var collected: ByteBuffer
     do {
       collected = try await request.body.collect(upTo: limit)
@@ -145,12 +153,10 @@ public struct Gate: Sendable {
     let bytes = collected.readBytes(length: collected.readableBytes) ?? []
     guard !bytes.isEmpty else { return [] }
     let type = request.headers[values: .contentType]
-    let isJSON = type.first.map {
-      let media = $0.prefix { $0 != ";" }.trimmingCharacters(in: .whitespaces).lowercased()
-      return media == "application/json" || media == "application/merge-patch+json"
-    }
-    guard type.count == 1, isJSON == true else {
-      throw Problem(.unsupportedMediaType, "unsupported-media-type", "Bodies are application/json.")
+    let accepted = kind == .json ? ["application/json", "application/merge-patch+json"] : ["text/plain"]
+    let media = type.first.map { $0.prefix { $0 != ";" }.trimmingCharacters(in: .whitespaces).lowercased() }
+    guard type.count == 1, let media, accepted.contains(media) else {
+      throw Problem(.unsupportedMediaType, "unsupported-media-type", "Bodies are \(accepted[0]).")
     }
     return bytes
   }

@@ -18,6 +18,7 @@ extension Problem {
         .conflict, "no-such-transition", "The profile's status doesn't allow this.",
         detail: "status: \(error.status.rawValue)")
     case let error as SubjectRightsError: self = Problem(error)
+    case let error as LogReadingError: self = Problem(error)
     case let errors as FieldErrors: self = .invalid(errors.errors)
     case let error as JSONError: self = Problem(error)
     case let error as HTTPError where error.status == .contentTooLarge:
@@ -88,6 +89,24 @@ extension Problem {
     case .notReady:
       self = Problem(
         .conflict, "not-ready", "It isn't there yet.", detail: state, headers: [.retryAfter: "1"])
+    }
+  }
+
+  private init(_ error: LogReadingError) {
+    switch error {
+    case .notPublished:
+      self = Problem(
+        .conflict, "not-published", "No checkpoint covers this entry yet.", headers: [.retryAfter: "1"])
+    case .expired:
+      self = Problem(
+        .gone, "entry-expired", "This entry was deleted at the end of its time.",
+        detail: "Its hash is kept; a receipt can still be had.")
+    case .unknownCheckpoint:
+      self = Problem(.conflict, "unknown-checkpoint", "This log has published no such checkpoint.")
+    case .unknownWitness:
+      self = Problem(.forbidden, "unknown-witness", "None of the signatures is by a witness known here.")
+    case .invalidCosignature:
+      self = Problem(.unprocessableContent, "invalid-cosignature", "A witness's cosignature does not verify.")
     }
   }
 

@@ -1,58 +1,132 @@
 import Audit
 import Custody
 import Foundation
+import HTTPTypes
 import Hummingbird
 import NIOPosix
+import Signing
+import StrictJSON
 import Tokens
 
 /// `/audit`: the tenant's published log, as static files, so that an auditor's tool, or a public one, can follow it.
 /// Nothing in them is personal.
 struct AuditRoutes {
   let checkpointer: Checkpointer
+  let log: LogReading
   let ledger: ErasureLedger
   let gate: Gate
   let threads: NIOThreadPool
 
   func add(to router: Router<APIContext>) {
     let checkpointer = checkpointer
+    let log = log
     let ledger = ledger
     let threads = threads
     router.get(
       "/audit/key",
-      use: gate.admitting(.auditRead, purpose: .operation) { call in
-        .bytes(
-          Array((try checkpointer.signer(of: call.context.tenant).verifierKey().text + "\n").utf8), type: "text/plain")
+      use: gate.admitting(.auditRead, purpose: .audit) { call in
+        let tenant = call.context.tenant
+        let path = checkpointer.folder(of: tenant) + "/vkey"
+        let lines = try await threads.runIfActive { FileManager.default.contents(atPath: path) }
+        // Before the first publication there is one key, and no file yet.
+        let bytes = try lines.map(Array.init) ?? Array((checkpointer.signer(of: tenant).verifierKey().text + "\n").utf8)
+        return StaticFile(bytes, .text, .changes).response(to: call.request)
       })
     router.get(
       "/audit/checkpoint",
-      use: gate.admitting(.auditRead, purpose: .operation) { call in
-        try await Self.file("checkpoint", of: call, checkpointer, threads, type: "text/plain")
+      use: gate.admitting(.auditRead, purpose: .audit) { call in
+        guard let note = try await log.checkpoint(call.context) else { throw Problem.notFound() }
+        return StaticFile(Array(note.text.utf8), .text, .changes).response(to: call.request)
+      })
+    router.get(
+      "/audit/checkpoints",
+      use: gate.admitting(.auditRead, purpose: .audit) { call in
+        let query = try ListQuery(call.request, allowed: ["above", "limit"])
+        let above = try query.value("above", Self.size)
+        let reader = ArchiveReader(folder: checkpointer.folder(of: call.context.tenant))
+        let limit = try query.limit()
+        let found = try await threads.runIfActive {
+          try reader.checkpoints(above: above, limit: limit).map { ($0, try reader.checkpoint(size: $0).text) }
+        }
+        return try .json(
+          .object([
+            JSONMember(
+              "items",
+              .array(
+                found.map { .object([JSONMember("size", .integer(Int64(clamping: $0))), member("note", $1)]) }))
+          ]))
+      })
+    router.get(
+      "/audit/checkpoints/{size}",
+      use: gate.admitting(.auditRead, purpose: .audit) { call in
+        try await Self.file("checkpoints/" + Self.twentyDigits(call, "size"), of: call, checkpointer, threads, .text)
+      })
+    router.get(
+      "/audit/segments/{number}",
+      use: gate.admitting(.auditRead, purpose: .audit) { call in
+        try await Self.file("segments/" + Self.twentyDigits(call, "number"), of: call, checkpointer, threads, .text)
+      })
+    router.get(
+      "/audit/retention",
+      use: gate.admitting(.auditRead, purpose: .audit) { call in
+        try await Self.file("retention", of: call, checkpointer, threads, .text, .changes)
       })
     router.get(
       "/audit/ledger",
-      use: gate.admitting(.auditRead, purpose: .operation) { call in
+      use: gate.admitting(.auditRead, purpose: .audit) { call in
         let tenant = call.context.tenant.uuid
         let lines = try await threads.runIfActive {
           try ledger.records().filter { $0.tenant == tenant }.compactMap(\.line).joined()
         }
-        return .bytes(Array(lines.utf8), type: "text/plain")
+        return StaticFile(Array(lines.utf8), .text, .changes).response(to: call.request)
       })
     router.get(
       "/audit/tile/**",
-      use: gate.admitting(.auditRead, purpose: .operation) { call in
+      use: gate.admitting(.auditRead, purpose: .audit) { call in
         let path = "tile/" + call.parameters.getCatchAll().joined(separator: "/")
         // Only what the strict parser takes for a tile's path reaches the file system.
         guard let tile = TilePath(path), tile.text == path else { throw Problem.notFound() }
-        return try await Self.file(path, of: call, checkpointer, threads, type: "application/octet-stream")
+        return try await Self.file(path, of: call, checkpointer, threads, .bytes)
       })
   }
 
   private static func file(
-    _ name: String, of call: Call, _ checkpointer: Checkpointer, _ threads: NIOThreadPool, type: String
+    _ name: String, of call: Call, _ checkpointer: Checkpointer, _ threads: NIOThreadPool, _ type: StaticFile.MediaType,
+    _ lifetime: StaticFile.Lifetime = .forEver
   ) async throws -> Response {
     let path = checkpointer.folder(of: call.context.tenant) + "/" + name
     let contents = try await threads.runIfActive { FileManager.default.contents(atPath: path) }
     guard let contents else { throw Problem.notFound() }
-    return .bytes(Array(contents), type: type)
+    return StaticFile(Array(contents), type, lifetime).response(to: call.request)
+  }
+
+  /// A path parameter of exactly twenty digits, as the archive names its files.
+  private static func twentyDigits(_ call: Call, _ name: String) throws -> String {
+    guard let text = call.parameters.get(name), text.utf8.count == 20,
+      text.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+    else { throw Problem.notFound() }
+    return text
+  }
+
+  /// The size of a log in decimal digits, without leading zeros.
+  private static func size(_ text: String) -> UInt64? {
+    guard let size = UInt64(text), String(size) == text else { return nil }
+    return size
+  }
+}
+
+extension ArchiveReader {
+  /// The sizes of the exported checkpoints above `size`, ascending, at most `limit`; from the first one on without it.
+  fileprivate func checkpoints(above size: UInt64?, limit: Int) throws(AuditError) -> [UInt64] {
+    var found = try checkpointSizes(above: size ?? 0)
+    if size == nil {
+      do {
+        _ = try checkpoint(size: 0)
+        found.insert(0, at: 0)
+      } catch let error where error.code == .missing {
+        // A log whose first publication had entries already.
+      }
+    }
+    return Array(found.prefix(limit))
   }
 }

@@ -13,6 +13,7 @@ public enum DataMigrations {
     Migration(number: 6, name: "holds", sql: holds),
     Migration(number: 7, name: "finality", sql: finality),
     Migration(number: 8, name: "backups", sql: backups),
+    Migration(number: 9, name: "retention", sql: retention),
   ]
 
   /// The advisory lock that lets one migrator run at a time against the data database.

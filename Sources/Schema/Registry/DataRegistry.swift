@@ -70,7 +70,7 @@ public enum DataRegistry {
   private static let audit = [
     TableDeclaration(
       schema: "audit", name: "heads", onErasure: .notOfASubject("one row a tenant"),
-      columns: ColumnDeclaration.neutral("tenant_id", "origin", "size", "leaf_hash", "last_time")),
+      columns: ColumnDeclaration.neutral("tenant_id", "origin", "size", "leaf_hash", "last_time", "closed_at")),
     TableDeclaration(
       schema: "audit", name: "entries",
       onErasure: .notOfASubject("append-only; random ids, field names and codes, no personal value"),
@@ -81,6 +81,13 @@ public enum DataRegistry {
     TableDeclaration(
       schema: "audit", name: "checkpoints", onErasure: .notOfASubject("signed tree heads"),
       columns: ColumnDeclaration.neutral("tenant_id", "size", "root", "note", "published_at")),
+    TableDeclaration(
+      schema: "audit", name: "seals", onErasure: .notOfASubject("one row a tenant"),
+      columns: ColumnDeclaration.neutral("tenant_id", "sealed_up_to", "sealed_at", "rows_from")),
+    TableDeclaration(
+      schema: "audit", name: "cosignatures", onErasure: .notOfASubject("signatures of witnesses"),
+      columns: ColumnDeclaration.neutral(
+        "tenant_id", "size", "witness", "key_id", "signed_at", "line", "received_at")),
   ]
 
   private static let profiles = [

@@ -5,9 +5,11 @@ import Glibc
 /// An auditor's copy of one tenant's log, in the layout of the service's own archive:
 ///
 /// ```
-/// <archive>/<tenant>/vkey                   the log's verifier key
-/// <archive>/<tenant>/checkpoint             the newest checkpoint held
-/// <archive>/<tenant>/checkpoints/<size>     every checkpoint ever held, the size in 20 digits
+/// <archive>/<tenant>/vkey                   the log's verifier keys, the oldest first
+/// <archive>/<tenant>/checkpoint             the newest checkpoint held, with its witnesses' lines
+/// <archive>/<tenant>/checkpoints/<size>     every checkpoint published so far, the size in 20 digits
+/// <archive>/<tenant>/segments/<n>           the manifests of sealed segments, the number in 20 digits
+/// <archive>/<tenant>/retention              which entries were deleted at the end of their time, if any
 /// <archive>/<tenant>/tile/…                 tiles and entry bundles
 /// <archive>/erasures/ledger                 the tenant's lines of the erasure ledger
 /// ```
@@ -40,14 +42,12 @@ struct HeldLog: Sendable {
     }
   }
 
-  /// The key that the log's checkpoints had to be signed with so far; nil for a new copy.
-  func verifierKey() throws(Failure) -> NoteKey? {
-    guard let bytes = try contents("vkey", maximum: 1024) else { return nil }
-    let text = String(decoding: bytes, as: UTF8.self)
-    guard text.hasSuffix("\n"), let key = NoteKey(String(text.dropLast())) else {
+  /// The keys that the log's checkpoints had to be signed with so far, the oldest first; none for a new copy.
+  func verifierKeys() throws(Failure) -> [NoteKey] {
+    guard FileManager.default.fileExists(atPath: folder + "/vkey") else { return [] }
+    do { return try VerifierKeys.file(folder + "/vkey") } catch {
       throw Failure(.notValid, "\(folder)/vkey is not a verifier key")
     }
-    return key
   }
 
   /// The checkpoint held; nil for a new copy.
@@ -75,14 +75,58 @@ struct HeldLog: Sendable {
     }
   }
 
-  /// Writes the verifier key, then the checkpoint: under its size, and as the newest one.
-  func accept(_ note: SignedNote, _ checkpoint: Checkpoint, key: NoteKey) throws(Failure) {
-    let digits = String(checkpoint.size)
-    let name = String(repeating: "0", count: 20 - digits.count) + digits
-    let bytes = Array(note.text.utf8)
-    try PrivateFile.write(Array((key.text + "\n").utf8), to: folder + "/vkey", mode: 0o444, staging: incoming)
-    try PrivateFile.write(bytes, to: "\(folder)/checkpoints/\(name)", mode: 0o444, staging: incoming)
-    try PrivateFile.write(bytes, to: folder + "/checkpoint", mode: 0o644, staging: incoming)
+  /// Whether a checkpoint of that size is here.
+  func hasCheckpoint(_ size: UInt64) -> Bool { FileManager.default.fileExists(atPath: file(ofCheckpoint: size)) }
+
+  /// How many manifests are here, from the first one on without a gap.
+  func manifestCount() -> UInt64 {
+    var count: UInt64 = 0
+    while FileManager.default.fileExists(atPath: "\(folder)/\(Manifest.path(count))") { count += 1 }
+    return count
+  }
+
+  /// The manifest of that number; not verified.
+  func manifest(_ number: UInt64) throws(Failure) -> SignedNote {
+    let path = "\(folder)/\(Manifest.path(number))"
+    do {
+      return try SignedNote(
+        parsing: try InputFile.read(path, maximum: Manifest.maximumBytes), maximumBytes: Manifest.maximumBytes)
+    } catch let failure as Failure {
+      throw failure
+    } catch { throw Failure(.notValid, "\(path): \(error)") }
+  }
+
+  /// Writes a manifest.
+  func write(_ note: SignedNote, manifest number: UInt64) throws(Failure) {
+    try PrivateFile.makeFolder(folder + "/segments")
+    let path = "\(folder)/\(Manifest.path(number))"
+    try PrivateFile.write(Array(note.text.utf8), to: path, mode: 0o444, staging: incoming)
+  }
+
+  /// The note that says which entries may be missing; nil when there is none. Not verified.
+  func retention() throws(Failure) -> SignedNote? {
+    let path = "\(folder)/\(RetentionNote.file)"
+    guard let bytes = try contents(RetentionNote.file, maximum: SignedNote.maximumBytes) else { return nil }
+    do { return try SignedNote(parsing: bytes) } catch { throw Failure(.notValid, "\(path): \(error)") }
+  }
+
+  /// Writes the note that says which entries may be missing.
+  func write(retention note: SignedNote) throws(Failure) {
+    let path = "\(folder)/\(RetentionNote.file)"
+    try PrivateFile.write(Array(note.text.utf8), to: path, mode: 0o444, staging: incoming)
+  }
+
+  /// Writes an exported checkpoint under its size.
+  func write(_ note: SignedNote, checkpoint size: UInt64) throws(Failure) {
+    try PrivateFile.write(
+      Array(note.text.utf8), to: file(ofCheckpoint: size), mode: 0o444, staging: incoming)
+  }
+
+  /// Writes the verifier keys, then the newest checkpoint.
+  func accept(_ note: SignedNote, keys: [NoteKey]) throws(Failure) {
+    let lines = keys.map { $0.text + "\n" }.joined()
+    try PrivateFile.write(Array(lines.utf8), to: folder + "/vkey", mode: 0o444, staging: incoming)
+    try PrivateFile.write(Array(note.text.utf8), to: folder + "/checkpoint", mode: 0o644, staging: incoming)
   }
 
   /// The tenant's lines of the erasure ledger that are held; none for a new copy.
@@ -108,6 +152,11 @@ struct HeldLog: Sendable {
 
   /// Files without their name yet: the one folder of a log whose contents mean nothing.
   private var incoming: String { folder + "/.incoming" }
+
+  private func file(ofCheckpoint size: UInt64) -> String {
+    let digits = String(size)
+    return "\(folder)/checkpoints/" + String(repeating: "0", count: 20 - digits.count) + digits
+  }
 
   private func contents(_ name: String, maximum: Int) throws(Failure) -> [UInt8]? {
     let path = folder + "/" + name

@@ -5,8 +5,9 @@ import Signing
 /// Copies a tenant's log into an auditor's folder, and goes on from what is there.
 ///
 /// Order matters: the checkpoint first, then everything that it covers, then the erasure ledger (which the log must
-/// not be ahead of), then the comparison with the checkpoint that was held; only then the new checkpoint takes the
-/// place of the old one. Whatever stops it, the folder holds a log that was accepted.
+/// not be ahead of), then the comparison with the checkpoint that was held, the checkpoints between both and the
+/// manifests; only then the new checkpoint takes the place of the old one. Whatever stops it, the folder holds a log
+/// that was accepted.
 struct LogDownload {
   /// The largest erasure ledger of one tenant that is taken, in bytes.
   static let maximumLedgerBytes = 64 << 20
@@ -35,26 +36,47 @@ struct LogDownload {
 
   /// Downloads, compares, and accepts.
   func run() async throws -> Outcome {
-    let key = try await verifierKey()
-    let (note, head) = try await checkpoint(key)
-    let held = try heldCheckpoint(key)
+    let remote = RemoteLog(client: client)
+    // The checkpoint first: whatever key signed it is among those that are named afterwards.
+    let (note, head) = try await remote.checkpoint()
+    let offered = try await remote.keys()
+    try Self.compare(note, head, with: offered)
+    let known = try knownKeys(offered, note)
+    let held = try heldCheckpoint()
     try Self.compare(held, head)
     let places = TilePlan.places(size: head.size)
     let trusted = Set(TilePlan.places(size: held?.size ?? 0))
     let missing = places.filter { !log.has($0) || (again && !trusted.contains($0)) }
     let ledger: [UInt8]
+    let signed: [NoteKey]
+    let exported: [RemoteLog.ExportedCheckpoint]?
+    let manifests: [SignedNote]
     do {
-      try await download(missing)
+      let lacking = try await download(missing, remote)
       ledger = try await downloadLedger()
-      try verify(held, head)
+      let files = FetchedLog(reader: log.reader) { place in try await fetch(place, remote) }
+      signed = try await KeySuccession(remote: remote, log: files, note: note, head: head)
+        .believed(offered, known: known, held: held?.size ?? 0)
+      let expired = try await downloadRetention(remote, keys: signed, head)
+      try Self.permit(lacking, expired)
+      try verify(held, head, expired: expired)
+      exported = try await downloadCheckpoints(remote, head, keys: signed, files, note)
+      // A copy without all checkpoints can't be compared with the manifests that count them.
+      manifests = exported == nil ? [] : try await downloadManifests(remote, head, keys: signed)
     } catch let failure as Failure where failure.status == .notValid {
       // Files of a log that isn't the one held must not be taken for good ones the next time.
       let doubtful = places.filter { !trusted.contains($0) }
-      log.remove(doubtful + doubtful.map(Self.full).filter { !trusted.contains($0) })
+      log.remove(doubtful + doubtful.map(\.full).filter { !trusted.contains($0) })
       throw failure
     }
     try log.writeLedger(ledger)
-    try log.accept(note, head, key: key)
+    try log.accept(note, keys: signed)
+    for checkpoint in exported ?? [] { try log.write(checkpoint.note, checkpoint: checkpoint.size) }
+    if !log.hasCheckpoint(head.size) {
+      try log.write(try Self.withoutWitnesses(note, keys: signed), checkpoint: head.size)
+    }
+    let count = log.manifestCount()
+    for (index, manifest) in manifests.enumerated() { try log.write(manifest, manifest: count + UInt64(index)) }
     let needed = Set(places)
     log.remove(trusted.filter { !$0.isFull && !needed.contains($0) })
     log.removeLeftovers()
@@ -63,43 +85,38 @@ struct LogDownload {
 
   // MARK: Head
 
-  private func verifierKey() async throws -> NoteKey {
-    let text = String(decoding: try await client.bytes("/audit/key"), as: UTF8.self)
-    guard text.hasSuffix("\n"), let key = NoteKey(String(text.dropLast())) else {
-      throw Failure(.refused, "the server's answer is not a verifier key")
-    }
-    if let held = try log.verifierKey(), held != key {
+  /// Which of the service's keys are believed to begin with: those held, those given, or else those that signed.
+  private func knownKeys(_ offered: [NoteKey], _ note: SignedNote) throws(Failure) -> [NoteKey] {
+    let held = try log.verifierKeys()
+    guard offered.starts(with: held) else {
       throw Failure(.notValid, "the server names another verifier key than the one that is held")
     }
-    guard keys.isEmpty || keys.contains(key) else {
+    guard keys.isEmpty || keys.contains(where: offered.contains) else {
       throw Failure(.notValid, "the server's verifier key is not the given one")
     }
-    return key
+    if !held.isEmpty { return held }
+    return offered.filter { keys.isEmpty ? KeySuccession.isSigned(note, by: $0) : keys.contains($0) }
   }
 
-  private func checkpoint(_ key: NoteKey) async throws -> (SignedNote, Checkpoint) {
-    guard let bytes = try await client.bytesIfPresent("/audit/checkpoint") else {
-      throw Failure(.refused, "the log has no checkpoint yet; the service publishes one within a minute")
-    }
-    do {
-      let note = try SignedNote(parsing: bytes)
-      try note.verified(by: [key])
-      let head = try Checkpoint(parsing: note.body)
-      guard head.origin == key.name, LogOrigin(head.origin)?.tenant == client.session.claims.tenant else {
-        throw Failure(.notValid, "the checkpoint is of another log")
-      }
-      return (note, head)
-    } catch let error as AuditError {
-      throw Failure(.notValid, "the server's checkpoint: \(error)")
-    }
+  private static func compare(_ note: SignedNote, _ head: Checkpoint, with offered: [NoteKey]) throws(Failure) {
+    do { try note.verified(by: offered) } catch { throw Failure(.notValid, "the server's checkpoint: \(error)") }
+    guard offered.first?.name == head.origin else { throw Failure(.notValid, "the checkpoint is of another log") }
   }
 
-  private func heldCheckpoint(_ key: NoteKey) throws(Failure) -> Checkpoint? {
+  private func heldCheckpoint() throws(Failure) -> Checkpoint? {
     guard let note = try log.checkpoint() else { return nil }
+    let keys = try log.verifierKeys()
     do {
-      try note.verified(by: [key])
+      try note.verified(by: keys)
       return try Checkpoint(parsing: note.body)
     } catch { throw Failure(.notValid, "the held checkpoint: \(error)") }
+  }
+
+  /// The note as the log signed it, so as its archive has it.
+  private static func withoutWitnesses(_ note: SignedNote, keys: [NoteKey]) throws(AuditError) -> SignedNote {
+    try SignedNote(
+      body: note.body,
+      signatures: note.signatures.filter { line in keys.contains { $0.name == line.name && $0.keyID == line.keyID } })
   }
 
   private static func compare(_ held: Checkpoint?, _ head: Checkpoint) throws(Failure) {
@@ -115,50 +132,133 @@ struct LogDownload {
 
   // MARK: Files
 
-  private func download(_ places: [TilePath]) async throws {
+  /// Downloads files, and gives the entry bundles that the service has no more.
+  private func download(_ places: [TilePath], _ remote: RemoteLog) async throws -> [TilePath] {
     let total = UInt64(places.count)
     progress(0, total)
-    try await withThrowingTaskGroup(of: Void.self) { group in
+    return try await withThrowingTaskGroup(of: TilePath?.self) { group in
+      func add(_ place: TilePath) {
+        group.addTask { try await fetch(place, remote) ? nil : place }
+      }
       var rest = places[...]
-      for place in rest.prefix(Self.concurrency) { group.addTask { try await fetch(place) } }
+      for place in rest.prefix(Self.concurrency) { add(place) }
       rest = rest.dropFirst(Self.concurrency)
       var done: UInt64 = 0
-      while try await group.next() != nil {
+      var lacking: [TilePath] = []
+      while let lacked = try await group.next() {
         done += 1
         progress(done, total)
-        if let place = rest.popFirst() { group.addTask { try await fetch(place) } }
+        if let lacked {
+          guard case .entries = lacked.content else { throw Self.lacks(lacked) }
+          lacking.append(lacked)
+        }
+        if let place = rest.popFirst() { add(place) }
       }
+      return lacking
     }
   }
 
-  /// Downloads one file. A partial one may have given way to the full one since the checkpoint was signed.
-  private func fetch(_ place: TilePath) async throws {
-    if let bytes = try await bytes(place) { return try log.write(place, bytes) }
-    let full = Self.full(place)
-    guard !place.isFull, let bytes = try await bytes(full) else {
-      throw Failure(.notValid, "the server lacks \(place.text), which its checkpoint covers")
-    }
-    try log.write(full, bytes)
+  /// Downloads one file; false when the service doesn't have it. A partial one may have given way to the full one
+  /// since the checkpoint was signed.
+  private func fetch(_ place: TilePath, _ remote: RemoteLog) async throws -> Bool {
+    guard let found = try await remote.found(place) else { return false }
+    try log.write(found.place, found.bytes)
+    return true
   }
 
-  private func bytes(_ place: TilePath) async throws -> [UInt8]? {
-    let maximum =
-      switch place.content {
-      case .hashes: place.width * SHA256Digest.byteCount
-      case .entries: place.width * (2 + Entry.maximumBytes)
+  /// That every bundle that the service lacks ends where the entries begin that are kept.
+  private static func permit(_ lacking: [TilePath], _ firstKept: UInt64) throws(Failure) {
+    for place in lacking.sorted(by: { $0.index < $1.index })
+    where place.index * UInt64(TilePath.fullWidth) + UInt64(place.width) > firstKept {
+      throw lacks(place)
+    }
+  }
+
+  private static func lacks(_ place: TilePath) -> Failure {
+    Failure(.notValid, "the server lacks \(place.text), which its checkpoint covers")
+  }
+
+  /// Takes over the note that says which entries may be missing, and gives the first one that is kept.
+  private func downloadRetention(_ remote: RemoteLog, keys: [NoteKey], _ head: Checkpoint) async throws -> UInt64 {
+    var before: UInt64 = 0
+    if let held = try log.retention() { before = try Self.firstKept(held, keys, head, "the held retention note") }
+    guard let note = try await remote.retention() else {
+      guard before == 0 else { throw Failure(.notValid, "the server has no retention note any more") }
+      return 0
+    }
+    let firstKept = try Self.firstKept(note, keys, head, "the server's retention note")
+    guard firstKept >= before else { throw Failure(.notValid, "the server's retention note goes back") }
+    try log.write(retention: note)
+    return firstKept
+  }
+
+  private static func firstKept(
+    _ note: SignedNote, _ keys: [NoteKey], _ head: Checkpoint, _ name: String
+  ) throws(Failure) -> UInt64 {
+    do {
+      try note.verified(by: keys)
+      let retention = try RetentionNote(parsing: note.body)
+      guard retention.origin.text == head.origin else { throw Failure(.notValid, "\(name) is of another log") }
+      return retention.firstKept
+    } catch let failure as Failure {
+      throw failure
+    } catch { throw Failure(.notValid, "\(name): \(error)") }
+  }
+
+  /// The checkpoints that are not here yet, each compared with the log; nil when the service doesn't list them.
+  private func downloadCheckpoints(
+    _ remote: RemoteLog, _ head: Checkpoint, keys: [NoteKey], _ files: FetchedLog, _ note: SignedNote
+  ) async throws -> [RemoteLog.ExportedCheckpoint]? {
+    var found: [RemoteLog.ExportedCheckpoint] = []
+    // Those that a manifest counts were written before the manifest was.
+    let count = log.manifestCount()
+    var last = count == 0 ? nil : try Manifest(parsing: log.manifest(count - 1).body).end
+    while let page = try await remote.checkpoints(above: last) {
+      for exported in page where exported.size <= head.size && !log.hasCheckpoint(exported.size) {
+        let name = "the server's checkpoint of size \(exported.size)"
+        do {
+          try exported.note.verified(by: keys)
+          let checkpoint = try Checkpoint(parsing: exported.note.body)
+          guard checkpoint.origin == head.origin, checkpoint.size == exported.size,
+            try await PrefixProof.compare(checkpoint, with: note, head, in: files) == .continues
+          else { throw Failure(.notValid, "\(name) is not of this log") }
+        } catch let error as AuditError { throw Failure(.notValid, "\(name): \(error)") }
+        found.append(exported)
       }
-    let found = try await client.bytesIfPresent("/audit/\(place.text)", maximumBytes: max(maximum, 65_536))
-    guard let bytes = found else { return nil }
-    if case .hashes = place.content, bytes.count != maximum {
-      throw Failure(.notValid, "the server's \(place.text) has not the length of its hashes")
+      guard let size = page.last?.size, size < head.size else { return found }
+      last = size
     }
-    return bytes
+    return nil
   }
 
-  private static func full(_ place: TilePath) -> TilePath {
-    switch place.content {
-    case .hashes(let level): .tile(level: level, index: place.index)
-    case .entries: .entries(index: place.index)
+  /// The manifests that are not here yet, of segments that the checkpoint covers, each behind the one before it.
+  private func downloadManifests(
+    _ remote: RemoteLog, _ head: Checkpoint, keys: [NoteKey]
+  ) async throws -> [SignedNote] {
+    guard let origin = LogOrigin(head.origin) else { return [] }
+    var found: [SignedNote] = []
+    var number = log.manifestCount()
+    do {
+      var previous = Manifest.genesis(origin)
+      var first: UInt64 = 0
+      if number > 0 {
+        let last = try Manifest(parsing: log.manifest(number - 1).body)
+        (previous, first) = (last.hash, last.end)
+      }
+      while let note = try await remote.manifest(number) {
+        try note.verified(by: keys)
+        let manifest = try Manifest(parsing: note.body)
+        guard manifest.end <= head.size else { break }
+        guard manifest.origin == origin, manifest.number == number, manifest.previous == previous,
+          manifest.first == first
+        else { throw Failure(.notValid, "the server's \(Manifest.path(number)) doesn't continue the one before") }
+        found.append(note)
+        (previous, first) = (manifest.hash, manifest.end)
+        number += 1
+      }
+      return found
+    } catch let error as AuditError {
+      throw Failure(.notValid, "the server's \(Manifest.path(number)): \(error)")
     }
   }
 
@@ -183,14 +283,17 @@ struct LogDownload {
   // MARK: Comparison
 
   /// That the downloaded tiles lead to the signed root, and begin with what was held.
-  private func verify(_ held: Checkpoint?, _ head: Checkpoint) throws(Failure) {
+  private func verify(_ held: Checkpoint?, _ head: Checkpoint, expired: UInt64) throws(Failure) {
     guard head.size > 0 else {
       guard head.root == MerkleTree.emptyRoot else { throw Failure(.notValid, "the empty log has another root") }
       return
     }
     do {
       let last = head.size - 1
-      let leaf = MerkleTree.leafHash(try log.reader.entry(at: last, size: head.size))
+      let leaf =
+        last < expired
+        ? try log.reader.leafHash(at: last, size: head.size)
+        : MerkleTree.leafHash(try log.reader.entry(at: last, size: head.size))
       let proof = try log.reader.inclusionProof(index: last, size: head.size)
       guard MerkleTree.verifyInclusion(leaf: leaf, index: last, size: head.size, proof: proof, root: head.root) else {
         throw Failure(.notValid, "the downloaded files don't lead to the signed root")

@@ -33,7 +33,8 @@ struct ServiceClient: Sendable {
   ///
   /// - Parameters:
   ///   - target: path and query, beginning with a slash, percent-encoded where necessary.
-  ///   - headers: further fields. A POST gets a random `Idempotency-Key` unless there is one.
+  ///   - headers: further fields. A body is JSON unless they say otherwise; a POST gets a random `Idempotency-Key`
+  ///     unless there is one.
   func send(
     _ method: String, _ target: String, headers: [(name: String, value: String)] = [], body: [UInt8] = [],
     maximumBytes: Int = maximumBytes
@@ -49,7 +50,7 @@ struct ServiceClient: Sendable {
       ("Authorization", "DPoP \(session.token)"), ("DPoP", proof), ("Accept", "application/json"),
       ("User-Agent", "dsar/\(Version.text)"),
     ]
-    if !body.isEmpty {
+    if !body.isEmpty, !headers.contains(where: { $0.name == "Content-Type" }) {
       fields.append(("Content-Type", method == "PATCH" ? "application/merge-patch+json" : "application/json"))
     }
     fields += headers

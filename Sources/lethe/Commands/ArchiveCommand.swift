@@ -6,7 +6,7 @@ import StrictJSON
 /// `lethe archive`.
 struct ArchiveCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "archive", abstract: "The published logs.", subcommands: [Publish.self])
+    commandName: "archive", abstract: "The published logs.", subcommands: [Publish.self, ArchiveCompareCommand.self])
 
   /// `lethe archive publish`.
   struct Publish: AsyncParsableCommand {

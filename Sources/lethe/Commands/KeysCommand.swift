@@ -9,7 +9,7 @@ struct KeysCommand: AsyncParsableCommand {
     commandName: "keys", abstract: "The keyring, its epochs, and the log's signing key.",
     subcommands: [
       Initialise.self, KeysStatusCommand.self, KeysCheckCommand.self, KeysRotateCommand.self,
-      KeysPassphraseCommand.self, KeysCopiesCommand.self,
+      KeysPassphraseCommand.self, KeysCopiesCommand.self, KeysSigningCommand.self,
     ])
 
   /// `lethe keys init`.

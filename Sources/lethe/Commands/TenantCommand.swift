@@ -7,7 +7,8 @@ import StrictJSON
 /// `lethe tenant`.
 struct TenantCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tenant", abstract: "The organisations that are served.", subcommands: [Create.self, List.self])
+    commandName: "tenant", abstract: "The organisations that are served.",
+    subcommands: [Create.self, List.self, TenantExitCommand.self])
 
   /// `lethe tenant create`.
   struct Create: AsyncParsableCommand {

@@ -70,7 +70,15 @@ struct Environment {
       bind: text("BIND") ?? "127.0.0.1", httpPort: httpPort,
       opsPort: try integer("OPS_PORT", in: 0...65_535, default: 9464),
       checkpointSeconds: try integer("CHECKPOINT_SECONDS", in: 1...3_600, default: 1), retention: try retention()
-    ).with(try keySettings())
+    ).with(try keySettings()).with(try logSettings()).with(try witnesses())
+  }
+
+  /// What concerns the log in a server's settings.
+  func logSettings() throws -> LogSettings {
+    let seconds = try integer("AUDIT_HEARTBEAT_SECONDS", in: 0...86_400, default: 3_600)
+    let immutable = text("AUDIT_IMMUTABLE") ?? "no"
+    guard ["yes", "no"].contains(immutable) else { throw Fault(description: "AUDIT_IMMUTABLE is neither yes nor no") }
+    return LogSettings(heartbeatSeconds: seconds == 0 ? nil : seconds, immutableArchive: immutable == "yes")
   }
 
   /// What concerns keys in a server's settings.
@@ -132,6 +140,18 @@ struct Environment {
       throw Fault(description: "retention.json in LETHE_POLICIES is not a retention policy: \(list)")
     } catch {
       throw Fault(description: "retention.json in LETHE_POLICIES can't be read or is not JSON")
+    }
+  }
+
+  /// The witnesses that the folder `LETHE_POLICIES` names.
+  func witnesses() throws -> WitnessPolicy {
+    do {
+      return try WitnessPolicy(folder: text("LETHE_POLICIES") ?? "policies")
+    } catch let faults as FieldErrors {
+      let list = faults.errors.map { "\($0.pointer) \($0.code)" }.joined(separator: ", ")
+      throw Fault(description: "witnesses.json in LETHE_POLICIES is not a list of witnesses: \(list)")
+    } catch {
+      throw Fault(description: "witnesses.json in LETHE_POLICIES can't be read or is not JSON")
     }
   }
 

@@ -52,7 +52,8 @@ struct DevDatabases {
       httpPort: httpPort, opsPort: try environment.integer("OPS_PORT", in: 0...65_535, default: 9464),
       checkpointSeconds: try environment.integer("CHECKPOINT_SECONDS", in: 1...3_600, default: 1),
       retention: try environment.retention()
-    ).with(try environment.keySettings(vaultBackupURL: backupURLs?.vault))
+    ).with(try environment.keySettings(vaultBackupURL: backupURLs?.vault)).with(try environment.logSettings())
+      .with(try environment.witnesses())
   }
 
   /// The databases under the backups' roles; nil for real databases, whose roles have variables of their own.

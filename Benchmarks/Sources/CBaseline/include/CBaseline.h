@@ -58,6 +58,21 @@ uint64_t baseline_pg_insert(baseline_pg *pg, size_t count);
 uint64_t baseline_pg_select(baseline_pg *pg, size_t count);
 void baseline_pg_close(baseline_pg *pg);
 
+// The log's rows, written by libpq alone: the table bench.entries (tenant_id, seq, entry, leaf_hash).
+
+typedef struct baseline_log baseline_log;
+
+// Connects `threads` times. Each row is `entry` and its hash, of those bytes. NULL when that fails.
+baseline_log *baseline_log_open(const char *url, size_t threads, const uint8_t *entry, size_t entry_bytes);
+// Inserts `count` rows, spread over the threads, `batch` of them in each statement, each statement a transaction of its
+// own; the nanoseconds they took, or 0 when one failed.
+uint64_t baseline_log_insert(baseline_log *log, size_t count, size_t batch);
+void baseline_log_close(baseline_log *log);
+
+// The hashes that a log's verification can't do without, over `count` entries of `length` bytes: leaf by leaf, then node
+// by node. `leaves` has room for count * 32 bytes, and ends with the root in its first 32. Returns `count`.
+size_t baseline_sha256_tree(const uint8_t *bytes, size_t length, size_t count, uint8_t *leaves);
+
 // A client of HTTP/1.1 with one kept connection a thread, to 127.0.0.1.
 
 typedef struct {

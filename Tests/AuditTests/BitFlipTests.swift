@@ -1,0 +1,88 @@
+import Foundation
+import Testing
+
+@testable import Audit
+
+/// Without optimisation a verification takes too long for all bits: `make audit-exhaustive` flips them.
+@Suite("Flipping bits of an archive")
+struct BitFlipTests {
+  /// Flips the bits one after the other, on two copies at once, and counts those that are findings.
+  private func detected(_ flips: [Flip], in archive: SampleArchive) async throws -> Int {
+    let files = try archive.files()
+    return try await withThrowingTaskGroup(of: Int.self) { group in
+      for worker in 0..<2 {
+        group.addTask {
+          let copy = try FlippedCopy(files)
+          let verifier = archive.verifier(of: copy.root)
+          var found = 0
+          for index in stride(from: worker, to: flips.count, by: 2) {
+            let flip = flips[index]
+            let report = try copy.flipping(flip) { verifier.verify() }
+            if report.isValid {
+              Issue.record("bit \(flip.bit) of byte \(flip.position) of \(files[flip.file].name) went unnoticed")
+            } else {
+              found += 1
+            }
+          }
+          // The copy itself is whole: what was found above were the flips.
+          let report = verifier.verify()
+          if !report.isValid { Issue.record("the unchanged copy: \(report.findings)") }
+          return found
+        }
+      }
+      return try await group.reduce(0, +)
+    }
+  }
+
+  @Test("a random bit of every byte of a 20-entry archive is detected")
+  func everyByte() async throws {
+    let archive = try SampleArchive(count: 20)
+    let flips = try archive.files().enumerated().flatMap { index, file in
+      file.bytes.indices.compactMap { position in
+        (0..<8).filter { !SampleArchive.isOtherTime(file.name, file.bytes, position, $0) }.randomElement()
+          .map { Flip(file: index, position: position, bit: $0) }
+      }
+    }
+    #expect(flips.count > 6_000)
+    let found = try await detected(flips, in: archive)
+    #expect(found == flips.count)
+  }
+
+  @Test("random bits of a 1,000-entry archive are detected")
+  func sampled() async throws {
+    let archive = try SampleArchive(count: 1_000)
+    let files = try archive.files()
+    let ends = files.reduce(into: [0]) { ends, file in ends.append(ends[ends.count - 1] + file.bytes.count) }
+    var flips: Set<Flip> = []
+    while flips.count < 300 {
+      // Half of them anywhere, half of them in any file: most files are small.
+      let file: Int
+      if Bool.random() {
+        let byte = Int.random(in: 0..<ends[files.count])
+        file = (ends.firstIndex { $0 > byte } ?? 1) - 1
+      } else {
+        file = Int.random(in: 0..<files.count)
+      }
+      let position = Int.random(in: 0..<files[file].bytes.count)
+      let bit = UInt8.random(in: 0..<8)
+      if !SampleArchive.isOtherTime(files[file].name, files[file].bytes, position, bit) {
+        flips.insert(Flip(file: file, position: position, bit: bit))
+      }
+    }
+    let found = try await detected(Array(flips), in: archive)
+    #expect(found == 300)
+  }
+
+  @Test("a flipped time in the ledger is the one thing that nothing tells of")
+  func ledgerTime() throws {
+    let archive = try SampleArchive(count: 20)
+    let files = try archive.files()
+    let file = try #require(files.firstIndex { $0.name == "erasures/ledger" })
+    let copy = try FlippedCopy(files)
+    let flip = Flip(file: file, position: files[file].bytes.count - 2, bit: 0)
+    #expect(SampleArchive.isOtherTime("erasures/ledger", files[file].bytes, flip.position, flip.bit))
+    let report = try copy.flipping(flip) { archive.verifier(of: copy.root).verify() }
+    #expect(report.isValid)
+    #expect(report.erasures == 1)
+  }
+}
