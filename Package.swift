@@ -177,8 +177,8 @@ let package = Package(
       name: "LetheTests",
       dependencies: [
         "Audit", "Custody", "LocalCluster", "Postgres", "PostgresTesting", "Profiles", "ProfilesAPI", "Schema",
-        "ServiceTesting", "Signing", "StrictJSON", "Tokens", "Vault", "dsar", "lethe", asyncHTTPClient, logging, nioCore,
-        nioHTTP1,
+        "ServiceTesting", "Signing", "StrictJSON", "Tokens", "Vault", "dsar", "lethe", asyncHTTPClient, logging,
+        nioCore, nioHTTP1,
       ],
       swiftSettings: testing),
     .testTarget(

@@ -139,7 +139,8 @@ struct HostileArchiveTests {
     #expect(report.entries == 300)
   }
 
-  @Test("numbers that aren't written as they must be are refused", arguments: ["0300", "+300", "300 ", "1e2", "", "３００"])
+  @Test(
+    "numbers that aren't written as they must be are refused", arguments: ["0300", "+300", "300 ", "1e2", "", "３００"])
   func numbers(_ number: String) throws {
     let root = MerkleTree.root(of: log.entries.map(MerkleTree.leafHash)).base64
     let note = try SignedNote.signing("\(log.origin.text)\n\(number)\n\(root)\n", by: log.signer)

@@ -106,14 +106,16 @@ struct VerifierManifestTests {
     #expect(try change(root: MerkleTree.emptyRoot) == ["digest"])
     #expect(try change { $0.dropLast() } == ["manifest"])
     #expect(try change { [$0[1], $0[0]] + $0.dropFirst(2) } == ["manifest"])
-    #expect(try change { [ManifestFile(place: $0[0].place, length: 7, hash: $0[0].hash)] + $0.dropFirst() } == ["digest"])
+    #expect(
+      try change { [ManifestFile(place: $0[0].place, length: 7, hash: $0[0].hash)] + $0.dropFirst() } == ["digest"])
     let last = try #require(Manifest.places(first: 520, end: 900).last)
     #expect(
       try change { $0.dropLast() + [ManifestFile(place: last, length: 31, hash: MerkleTree.emptyRoot)] }
         == ["manifest"])
     #expect(
       try change { files in
-        files.dropLast() + [ManifestFile(place: last, length: files[files.count - 1].length, hash: MerkleTree.emptyRoot)]
+        files.dropLast()
+          + [ManifestFile(place: last, length: files[files.count - 1].length, hash: MerkleTree.emptyRoot)]
       } == ["digest"])
     // The hash of a bundle is looked at only when asked for.
     try forge(0) { old in
@@ -172,7 +174,9 @@ struct VerifierManifestTests {
     #expect(try verify(since: held).findings.map(\.check) == ["leaf"])
   }
 
-  @Test("going on is possible from any size, and ends at the same root", arguments: [1, 255, 256, 257, 510, 512, 949, 950])
+  @Test(
+    "going on is possible from any size, and ends at the same root",
+    arguments: [1, 255, 256, 257, 510, 512, 949, 950])
   mutating func sinceAnySize(_ size: Int) throws {
     let root = MerkleTree.root(of: log.entries[..<size].map(MerkleTree.leafHash))
     let body = Checkpoint(origin: log.origin.text, size: UInt64(size), root: root).text

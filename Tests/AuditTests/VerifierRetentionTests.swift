@@ -21,9 +21,9 @@ struct VerifierRetentionTests {
     try log.writer.expire(before: 512, policy: "2026-1", time: SealingTests.midnight)
   }
 
-  private func note(_ firstKept: UInt64, origin: LogOrigin? = nil, policy: String = "2026-1", by signer: NoteSigner? = nil)
-    throws
-  {
+  private func note(
+    _ firstKept: UInt64, origin: LogOrigin? = nil, policy: String = "2026-1", by signer: NoteSigner? = nil
+  ) throws {
     let text = try RetentionNote(origin: origin ?? log.origin, firstKept: firstKept, time: 1, policy: policy).text
     try log.write("retention", Array(SignedNote.signing(text, by: signer ?? log.signer).text.utf8))
   }

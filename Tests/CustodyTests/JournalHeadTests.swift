@@ -127,14 +127,17 @@ struct JournalHeadTests {
     try await withHouse { house in
       _ = try await house.people(30)
       let before = try await house.log().count
-      let outcome = try await house.rotation(batchSize: 10).run()
-      #expect(outcome == .retired(.init(rawValue: 1)))
+      let moved = try await moves(house) {
+        let outcome = try await house.rotation(batchSize: 10).run()
+        #expect(outcome == .retired(.init(rawValue: 1)))
+      }
       let lines = try await house.log().dropFirst(before)
-      #expect(lines.filter { $0.action == .keyRewrapped }.count == 30)
-      let commits = try await house.number(
-        "SELECT count(DISTINCT xmin::text) FROM audit.entries WHERE seq >= \(Int64(before))")
+      let batches = lines.filter { $0.action == .keyRewrapped }
+      let keys = batches.compactMap { $0.record.codes["keys"].flatMap { Int($0) } }.reduce(0, +)
+      #expect(keys >= 30)
       // Lanes share the keys out, so a batch may be smaller than asked for; never one key.
-      #expect(commits < 20)
+      #expect(batches.count < 15)
+      #expect(moved <= Int64(lines.count))
     }
   }
 }

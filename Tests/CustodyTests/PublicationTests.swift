@@ -132,6 +132,9 @@ struct PublicationTests {
       let report = try house.verifiedArchive()
       #expect(report.findings == [])
       #expect(report.entries == 8)
+      // The checkpoint whose row was rolled back is noted, too.
+      let noted = try await house.number("SELECT count(*) FROM audit.checkpoints")
+      #expect(noted == 2)
     }
   }
 

@@ -99,7 +99,7 @@ struct ReadRaceTests {
   {
     let profiles = Profiles(custody: custody)
     return try await withThrowingTaskGroup(of: [Reading].self) { group in
-      let lanes = 24
+      let lanes = 64
       for lane in 0..<lanes {
         group.addTask {
           var readings: [Reading] = []

@@ -38,8 +38,10 @@ extension LogReading {
   /// How far a witness's clock may be ahead, in seconds.
   private static let clockTolerance: UInt64 = 300
 
-  /// Takes in the cosignatures below a published checkpoint's note, each with an entry `log.witnessed`, in one unit of
-  /// work. Lines by anybody else are ignored; a cosignature that is there already is left as it is.
+  /// Takes in the cosignatures below a published checkpoint's note, in one unit of work. Lines by anybody else are
+  /// ignored; a cosignature that is there already is left as it is.
+  ///
+  /// No entry says so: it would make another checkpoint, to be witnessed again, without end.
   ///
   /// Throws ``LogReadingError``: `.unknownCheckpoint` unless the note's body is that of a checkpoint which this log has
   /// published, `.unknownWitness`, `.invalidCosignature`.
@@ -71,9 +73,7 @@ extension LogReading {
       for cosignature in cosignatures {
         let isNew = try CosignatureStore.insert(
           cosignature, size: size, tenant: context.tenant, at: unit.now, in: unit.database)
-        guard isNew else { continue }
-        new += 1
-        unit.record(.logWitnessed, codes: ["witness": cosignature.name, "size": String(size)])
+        if isNew { new += 1 }
       }
       return new
     }

@@ -47,7 +47,8 @@ extension ErasureRunner {
   ) throws -> [UInt8] {
     let signer = checkpointer.signer(of: tenant)
     let signed = try SignedCertificate(parsing: issued)
-    guard signed.verify(keys: try checkpointer.verifierKeys(of: tenant)).isEmpty, signed.certificate.keyEpoch == epoch else {
+    guard signed.verify(keys: try checkpointer.verifierKeys(of: tenant)).isEmpty, signed.certificate.keyEpoch == epoch
+    else {
       throw CustodyError(.unavailable, field: "certificate")
     }
     var certificate = signed.certificate

@@ -101,8 +101,6 @@ extension AuditAction {
   public static let logClosed = AuditAction(rawValue: "log.closed")
   /// Nothing else happened; the code `interval` promises, in seconds, how soon the next entry follows.
   public static let logHeartbeat = AuditAction(rawValue: "log.heartbeat")
-  /// A witness cosigned a checkpoint; the codes `witness` and `size` name both.
-  public static let logWitnessed = AuditAction(rawValue: "log.witnessed")
 
   /// A caller was refused.
   public static let securityRefused = AuditAction(rawValue: "security.refused")

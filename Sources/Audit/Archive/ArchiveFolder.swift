@@ -83,15 +83,15 @@ struct ArchiveFolder: ArchiveSink {
 
 extension ArchiveFolder {
   func exclusively<Result>(_ body: () throws(AuditError) -> Result) throws(AuditError) -> Result {
-    let lock = try lock()
+    let folder = try lock()
+    // Not left to the descriptor's end: a child process that was just forked has it, too, until it runs its program.
+    defer { _ = flock(folder.number, LOCK_UN) }
     try removeAll(in: Self.incoming)
-    let result = try body()
-    _ = consume lock
-    return result
+    return try body()
   }
 
-  /// Takes the folder for one writer until the result goes; the folder is created when missing.
-  func lock() throws(AuditError) -> FileDescriptor {
+  /// Takes the folder for one writer, and creates it when it is missing.
+  private func lock() throws(AuditError) -> FileDescriptor {
     try makeFolders(at: root)
     guard let folder = try openRoot() else { throw AuditError(.missing) }
     guard flock(folder.number, LOCK_EX | LOCK_NB) == 0 else {

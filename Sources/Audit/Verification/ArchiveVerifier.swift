@@ -96,7 +96,7 @@ public struct ArchiveVerifier: Sendable {
       // Replacements in deleted entries can't be learnt; what they signed is under the root all the same.
       story.keys.takeExpired(vkey ?? [], before: retention.firstKept)
       for key in story.keys.expired {
-        report.note("the key \(key.text) is known from the file `vkey` only: its replacement is a deleted entry")
+        report.note("the key \(key.text) is known from the file `vkey` only: its replacement was deleted")
       }
     }
     report.keys = story.keys.keys.count
@@ -105,8 +105,9 @@ public struct ArchiveVerifier: Sendable {
     }
     for held in known { held?.verify(keys + story.keys.keys, &report) }
     SealCheck(
-      files: files, reader: reader, head: checkpoint, keys: story.keys, exported: layout.exported, numbers: layout.manifests,
-      since: known[1]?.comparable?.size ?? 0, firstKept: retention.firstKept, options: options
+      files: files, reader: reader, head: checkpoint, keys: story.keys, exported: layout.exported,
+      numbers: layout.manifests, since: known[1]?.comparable?.size ?? 0, firstKept: retention.firstKept,
+      options: options
     ).run(&report)
     retention.finish(story, start: start.size, readLast: tree.hasReadLast, &report)
     return report
