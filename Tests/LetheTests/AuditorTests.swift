@@ -101,7 +101,8 @@ struct AuditorTests {
       let cosigned = try await dsar(["audit", "witness", "list", "--json"], home: home)
       #expect(cosigned.json["items"]?.array?.first?["size"]?.integer == size)
       #expect(cosigned.json["items"]?.array?.first?["witness"]?.string == "witness.test")
-      // What was handed in is an entry, so that the log has grown.
+      // Looking at the log is an entry, so that the log grows.
+      #expect(try await dsar(["audit", "list", "--limit", "1"], home: home).status == 0)
       let later = try await eventually("a further checkpoint") {
         let later = try await dsar(run + ["--json"], home: home)
         #expect(later.status == 0, "\(later.notes)")
