@@ -8,6 +8,7 @@
 set -uo pipefail
 export LC_ALL=C.UTF-8
 
+here=$(cd "$(dirname "$0")" && pwd)
 bin=$(cd "${1:?the folder of the built programs}" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/lethe-demo.XXXXXX")
 chmod 700 "$work"
@@ -91,6 +92,12 @@ port=$(free_port)
 ops=$(free_port)
 export HTTP_PORT=$port OPS_PORT=$ops
 url="http://localhost:$port"
+# A witness of the log: somebody else's key, which the policies name.
+"$bin/dsar" audit witness init --name witness.example.org --key-file "$work/witness.pem" >"$work/witness.vkey"
+cp -r "$here/../policies" "$work/policies"
+jq -n --arg key "$(cat "$work/witness.vkey")" '{schema: "witnesses/v1", witnesses: [{key: $key}]}' \
+  >"$work/policies/witnesses.json"
+export LETHE_POLICIES="$work/policies"
 "$bin/lethe" dev --sample 12 >"$work/dev.out" 2>"$work/dev.err" &
 server=$!
 check 'the service answers' until_ready "$url" "$server"
@@ -236,6 +243,14 @@ check 'because nothing holds that epoch'"'"'s key any more' contains "$work/oldv
 # --- 8 -----------------------------------------------------------------------------------------------------------
 chapter '8. The proof: the server is stopped, and somebody verifies who trusts nothing on it'
 check 'the certificate is downloaded' as officer certificate download "$erasure" --out "$work/certificate.json"
+check 'the auditor lists what happened to the person' as auditor audit list --subject "$subject" --limit 5
+as auditor audit list --action erasure.completed --json >"$work/completed.json"
+entry=$(jq -r '.items[0].seq' "$work/completed.json")
+check 'and keeps a receipt of the erasure'"'"'s entry' as auditor audit receipt "$entry" --out "$work/erasure.tlog-proof"
+check 'a witness cosigns the checkpoint, and the service keeps it' \
+  as auditor audit witness run --state "$work/witness" --key-file "$work/witness.pem" --name witness.example.org
+as auditor audit witness list >"$work/witnesses.out"
+check 'and shows it' contains "$work/witnesses.out" witness.example.org
 check 'the log is exported' as auditor audit export --out "$work/audit"
 vkey=$(echo "$work"/audit/*/vkey)
 kill -TERM "$server" && wait "$server" 2>/dev/null
@@ -243,6 +258,11 @@ server=""
 check 'the server is down' refused 7 curl -s "$url/health/live"
 check 'the certificate verifies offline' "$bin/dsar" certificate verify "$work/certificate.json" --key "@$vkey"
 check 'the log verifies offline' "$bin/dsar" audit verify "$work/audit" --key "@$vkey"
+check 'and by a second program that shares no code with the first' \
+  python3 "$here/verify_log.py" "${vkey%/vkey}" --key "$(head -n 1 "$vkey")" \
+  --ledger "$work/audit/erasures/ledger"
+check 'the receipt verifies offline' "$bin/dsar" audit receipt verify "$work/erasure.tlog-proof" \
+  --entry "$work/erasure.tlog-proof.entry" --key "@$vkey"
 jq --arg t 2020-01-01T00:00:00.000000Z '.certificate.erased_at = $t' "$work/certificate.json" >"$work/forged.json"
 check 'a certificate with another date does not' refused 2 \
   "$bin/dsar" certificate verify "$work/forged.json" --key "@$vkey"

@@ -19,6 +19,7 @@ build zlib1g-dev      compression, linked by the HTTP packages
 build pkg-config      finds the libraries above
 build postgresql      the server behind 'make run' and the tests: a private cluster in the project's folder
 build openssl         the command that tests hold our signatures against
+build python3         the second verifier of the log, which tests hold the first one against
 build git             SwiftPM fetches the packages we use with it
 build ca-certificates git checks the servers it fetches from with it
 demo  curl            the demonstration calls the service with it

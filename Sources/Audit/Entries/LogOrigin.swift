@@ -49,7 +49,8 @@ enum NoteName {
   static func isValid(_ text: some StringProtocol) -> Bool {
     guard !text.isEmpty, text.utf8.count <= maximumBytes else { return false }
     return text.unicodeScalars.allSatisfy { scalar in
-      scalar != "+" && scalar.value > 0x20 && scalar.value != 0x7f && !scalar.properties.isWhitespace
+      scalar != "+" && scalar.value > 0x20 && scalar.value != 0x7f
+        && (scalar.isASCII || !scalar.properties.isWhitespace)
     }
   }
 }
