@@ -234,9 +234,11 @@ struct ArchiveWriterTests {
   @Test("a second writer is turned away while the first one publishes")
   mutating func busy() throws {
     try log.publish(upTo: 1)
-    let lock = try ArchiveFolder(root: log.folder).lock()
-    #expect(AuditError.code { _ = try log.writer.publish([]) } == .busy)
-    _ = consume lock
+    let writer = log.writer
+    let meanwhile = try ArchiveFolder(root: log.folder).exclusively {
+      AuditError.code { _ = try writer.publish([]) }
+    }
+    #expect(meanwhile == .busy)
     #expect(AuditError.code { _ = try log.writer.publish([]) } == nil)
   }
 

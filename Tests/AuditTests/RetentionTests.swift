@@ -64,6 +64,23 @@ struct RetentionTests {
     #expect(try bundles() == ["tile/entries/003.p/32"])
   }
 
+  @Test("whatever an interrupted call has left goes when it is repeated, wherever it lies")
+  mutating func interrupted() throws {
+    try log.publish(upTo: 1_000)
+    try log.writer.seal(now: Self.midnight)
+    let paths = (0..<3).map { "tile/entries/00\($0)" }
+    let contents = try paths.map { try log.read($0) }
+    try log.writer.expire(before: 768, policy: "p", time: 1)
+    #expect(try bundles() == ["tile/entries/003.p/232"])
+    for left in [[0], [1], [2], [0, 2], [1, 2], [0, 1, 2]] {
+      for index in left { try log.write(paths[index], contents[index]) }
+      // A partial one that its writer had no time to remove.
+      try log.write("tile/entries/001.p/17", [1])
+      try log.writer.expire(before: 768, policy: "p", time: 1)
+      #expect(try bundles() == ["tile/entries/003.p/232"], "\(left)")
+    }
+  }
+
   @Test("only whole bundles below the seal and below the last entry can go")
   mutating func refused() throws {
     func code(_ number: UInt64, _ policy: String = "p") -> AuditError.Code? {

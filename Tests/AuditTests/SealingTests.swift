@@ -175,10 +175,14 @@ struct SealingTests {
   @Test("sealing waits for nobody: another writer at work is an error")
   mutating func busy() throws {
     try log.publish(upTo: 1)
-    let lock = try ArchiveFolder(root: log.folder).lock()
-    #expect(AuditError.code { _ = try log.writer.seal(now: Self.midnight) } == .busy)
-    #expect(AuditError.code { try log.writer.expire(before: 0, policy: "p", time: 0) } == .busy)
-    _ = consume lock
+    let writer = log.writer
+    let meanwhile = try ArchiveFolder(root: log.folder).exclusively {
+      [
+        AuditError.code { _ = try writer.seal(now: Self.midnight) },
+        AuditError.code { try writer.expire(before: 0, policy: "p", time: 0) },
+      ]
+    }
+    #expect(meanwhile == [.busy, .busy])
     #expect(try log.writer.seal(now: Self.midnight).count == 1)
   }
 }

@@ -85,6 +85,30 @@ struct VerifierRetentionTests {
     #expect(try checks() == [])
   }
 
+  @Test("however many entries say what was deleted, and in whatever order, the one that the note repeats counts")
+  mutating func manyAnnouncements() async throws {
+    let bodies = try ["256", "512"].map { number in
+      try AuditRecord(action: .logEntriesExpired, codes: ["first_kept": number, "policy": "2026-2"]).body()
+    }
+    for number in 0..<4_200 { try log.append(body: bodies[number % 2], time: TestLog.time(log.entries.count)) }
+    try log.writer.publish(Array(log.entries[601...]))
+    let report = try log.verify()
+    #expect(report.findings == [])
+    #expect(report.size == 4_801)
+    if PythonVerifier.isAvailable {
+      #expect(try await PythonVerifier.verify(log.folder, keys: log.keys).checks == [])
+    }
+  }
+
+  @Test("entries that never were can't be announced as deleted")
+  mutating func impossibleAnnouncement() throws {
+    try log.append(AuditRecord(action: .logEntriesExpired, codes: ["first_kept": "768", "policy": "2026-1"]))
+    try log.writer.publish([log.entries[601]])
+    let findings = try log.verify().findings
+    #expect(findings.map(\.check) == ["retention"])
+    #expect(findings.first?.sequence == 601)
+  }
+
   @Test("a log that says it is over without being closed is refused")
   func notClosed() throws {
     try note(601)

@@ -128,6 +128,80 @@ struct ArchiveComparisonTests {
     }
   }
 
+  @Test(
+    "a second row of one number is extra, and is no other fault", arguments: [3, 7, 9, 11], [true, false])
+  func twoRows(_ sequence: Int, _ isForged: Bool) async throws {
+    try await withLog { house in
+      let entry = isForged ? try await forged(house, sequence) : try await house.log()[sequence].entry
+      try await house.installation.data.sql("ALTER TABLE audit.entries DROP CONSTRAINT entries_pkey")
+      for _ in 0..<2 {
+        try await house.tamper(
+          """
+          INSERT INTO audit.entries (tenant_id, seq, entry, leaf_hash)
+          VALUES (\(house.tenant.uuid), \(Int64(sequence)), \(entry.bytes), \(entry.leafHash.bytes))
+          """)
+      }
+      let found = try await compare(house)
+      #expect(found == ["entry \(sequence): extra"])
+      let start = try await startFindings(house)
+      let expected = StartupComparison.Finding.differsFromArchive(tenant: house.tenant, sequence: UInt64(sequence))
+      #expect(start == (sequence < 8 ? [expected] : []))
+    }
+  }
+
+  private func startFindings(_ house: House) async throws -> [StartupComparison.Finding] {
+    try await StartupComparison(
+      custody: house.custody, checkpointer: house.server.checkpointer, ledger: house.server.ledger
+    ).findings()
+  }
+
+  /// Runs `compare` so that rows go after it has begun and before it reads the first one.
+  private func comparingWhileRowsGo<Found: Sendable>(
+    _ house: House, before end: Int, _ compare: @escaping @Sendable () async throws -> Found
+  ) async throws -> Found {
+    let tenant = "'\(house.tenant)'"
+    let comparison = try await house.holding(
+      """
+      DO $$ BEGIN
+        SET LOCAL session_replication_role = replica;
+        LOCK TABLE audit.entries IN ACCESS EXCLUSIVE MODE;
+        DELETE FROM audit.entries WHERE tenant_id = \(unsafe: tenant) AND seq < \(unsafe: "\(end)");
+        INSERT INTO audit.seals (tenant_id, sealed_up_to, sealed_at, rows_from)
+          VALUES (\(unsafe: tenant), 12, 1, \(unsafe: "\(end)"));
+      END $$
+      """
+    ) {
+      let comparison = Task { try await compare() }
+      try await eventually { try await house.waiting("lethe_worker") == 1 }
+      return comparison
+    }
+    return try await comparison.value
+  }
+
+  @Test("rows whose time ends while they are compared are not missing; those behind them are", arguments: [5, 10])
+  func expiredMeanwhile(_ end: Int) async throws {
+    try await withLog { house in
+      let found = try await comparingWhileRowsGo(house, before: end) { try await compare(house) }
+      #expect(found == [])
+      let start = try await startFindings(house)
+      #expect(start == [])
+      try await house.tamper("DELETE FROM audit.entries WHERE seq = \(Int64(end))")
+      let later = try await compare(house)
+      #expect(later == ["entry \(end): missing"])
+    }
+  }
+
+  @Test("nor are they at the start")
+  func expiredWhileStarting() async throws {
+    try await withLog { house in
+      let found = try await comparingWhileRowsGo(house, before: 5) { try await startFindings(house) }
+      #expect(found == [])
+      try await house.tamper("DELETE FROM audit.entries WHERE seq = 6")
+      let later = try await startFindings(house)
+      #expect(later == [.differsFromArchive(tenant: house.tenant, sequence: 6)])
+    }
+  }
+
   @Test("no false alarm while entries are added and published")
   func whileWriting() async throws {
     try await withHouse { house in

@@ -213,6 +213,54 @@ struct PublicationTests {
     }
   }
 
+  @Test("says so when every unpublished row is gone", arguments: [true, false])
+  func allGone(_ isBegun: Bool) async throws {
+    try await withHouse { house in
+      try await notes(house, 2)
+      if isBegun { try await house.server.checkpointer.publish(house.tenant) }
+      try await notes(house, 4)
+      let first: Int64 = isBegun ? 3 : 0
+      try await house.tamper("DELETE FROM audit.entries WHERE seq >= \(first)")
+      for _ in 0..<2 {
+        let error = await #expect(throws: AuditError.self) {
+          try await house.server.checkpointer.publish(house.tenant)
+        }
+        #expect(error?.code == .inconsistent)
+        #expect(error?.sequence == UInt64(first))
+      }
+      let noted = try await house.number("SELECT count(*) FROM audit.checkpoints")
+      #expect(noted == (isBegun ? 1 : 0))
+      let reader = ArchiveReader(folder: house.server.checkpointer.folder(of: house.tenant))
+      let size = try reader.checkpoint().map { try Checkpoint(parsing: $0.body).size }
+      #expect(size == (isBegun ? 3 : nil))
+    }
+  }
+
+  @Test("notes the checkpoint of an empty log after a rollback as well", arguments: [0, 2])
+  func emptyRolledBack(_ later: Int) async throws {
+    try await withHouse { house in
+      let tenant = TenantID(UUID())
+      try await house.tamper(
+        "INSERT INTO custody.tenants (id, kind, name, created_at) VALUES (\(tenant.uuid), 'merchant', 'Empty', 1)")
+      let origin = house.custody.origin(of: tenant)
+      try await house.tamper(
+        """
+        INSERT INTO audit.heads (tenant_id, origin, size, leaf_hash, last_time)
+        VALUES (\(tenant.uuid), \(origin.text), 0, \(origin.genesis.bytes), 0)
+        """)
+      try await house.installation.data.sql("REVOKE INSERT ON audit.checkpoints FROM lethe_worker")
+      await #expect(throws: (any Error).self) { try await house.server.checkpointer.publish(tenant) }
+      try await house.installation.data.sql("GRANT INSERT ON audit.checkpoints TO lethe_worker")
+      try await house.notes(later, tenant)
+      let size = try await house.server.checkpointer.publish(tenant)
+      #expect(size == UInt64(later))
+      let rows = try await house.admin.read(
+        "SELECT size FROM audit.checkpoints WHERE tenant_id = \(tenant.uuid) ORDER BY size")
+      let sizes = try rows.map { try $0.decode("size", as: Int64.self) }
+      #expect(sizes == (later == 0 ? [0] : [0, Int64(later)]))
+    }
+  }
+
   @Test("of a database that went back behind its archive is refused")
   func behind() async throws {
     try await withHouse { house in

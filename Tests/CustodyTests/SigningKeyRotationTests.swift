@@ -13,7 +13,7 @@ import Testing
 @Suite("Rotation of the signing key", .serialized)
 struct SigningKeyRotationTests {
   private func rotation(
-    _ house: House, afterStep: @escaping @Sendable (SigningKeyRotation.Step) throws -> Void = { _ in }
+    _ house: House, afterStep: @escaping @Sendable (SigningKeyRotation.Step) async throws -> Void = { _ in }
   ) -> SigningKeyRotation {
     SigningKeyRotation(custody: house.custody, checkpointer: house.server.checkpointer, afterStep: afterStep)
   }
@@ -124,6 +124,82 @@ struct SigningKeyRotationTests {
       let found = try await house.faults()
       #expect(found == [])
       await replica.close()
+    }
+  }
+
+  @Test("a replica that read the keys before the replacement begins a new log with the new key")
+  func replicaOfBefore() async throws {
+    try await withHouse { house in
+      let other = TenantID(UUID())
+      _ = try await house.custody.createTenant(Tenant(id: other, kind: .merchant, name: "Other"))
+      let first = try await rotation(house).run([other])
+      #expect(first.retired == nil)
+      // It has the old key as the one in use, and the new one as the next.
+      let replica = try await Server.prepare(house.installation.settings, logger: house.installation.log.logger)
+      #expect(replica.checkpointer.keys.current.publicKey != first.newKey)
+      #expect(replica.checkpointer.keys.all.contains { $0.publicKey == first.newKey })
+      let outcome = try await rotation(house).run()
+      #expect(outcome.retired != nil)
+      let new = TenantID(UUID())
+      _ = try await house.custody.createTenant(Tenant(id: new, kind: .merchant, name: "New"))
+      #expect(try replica.checkpointer.verifierKeys(of: new).map(\.key) == [outcome.newKey])
+      let size = try await replica.checkpointer.publish(new)
+      #expect(size == 1)
+      #expect(try replica.checkpointer.signer(of: new).verifierKey().key == outcome.newKey)
+      #expect(try house.server.checkpointer.verifierKeys(of: new).map(\.key) == [outcome.newKey])
+      await replica.close()
+      let found = try await house.faults(new)
+      #expect(found == [])
+    }
+  }
+
+  @Test("logs that begin while the others are rotated get the new key too, whichever they began with")
+  func begunMeanwhile() async throws {
+    try await withHouse { house in
+      let (published, quiet) = (TenantID(UUID()), TenantID(UUID()))
+      let outcome = try await rotation(house) { step in
+        guard step == .published(house.tenant) else { return }
+        for tenant in [published, quiet] {
+          _ = try await house.custody.createTenant(Tenant(id: tenant, kind: .merchant, name: "Late"))
+        }
+        try await house.server.checkpointer.publish(published)
+      }.run()
+      #expect(outcome.retired != nil)
+      #expect(outcome.waiting.isEmpty)
+      #expect(Set(outcome.rotated.map(\.tenant)) == [house.tenant, published, quiet])
+      for (tenant, expected, keys) in [(house.tenant, 1, 2), (published, 1, 2), (quiet, 0, 1)] {
+        let count = try await announcements(house, tenant)
+        #expect(count == expected)
+        let known = try house.server.checkpointer.verifierKeys(of: tenant)
+        #expect(known.count == keys)
+        #expect(known.last?.key == outcome.newKey)
+        #expect(try house.server.checkpointer.signer(of: tenant).verifierKey() == known.last)
+        let found = try await house.faults(tenant)
+        #expect(found == [])
+      }
+    }
+  }
+
+  @Test("a log that began meanwhile and is being published elsewhere is named as waiting, and goes on")
+  func begunMeanwhileAndClaimed() async throws {
+    try await withHouse { house in
+      let late = TenantID(UUID())
+      let old = try house.server.checkpointer.signer(of: house.tenant).verifierKey().key
+      let outcome = try await house.holding(
+        "SELECT pg_advisory_xact_lock(hashtextextended('lethe/publish/' || \(late.description), 0))"
+      ) {
+        try await rotation(house) { step in
+          guard step == .published(house.tenant) else { return }
+          _ = try await house.custody.createTenant(Tenant(id: late, kind: .merchant, name: "Late"))
+        }.run()
+      }
+      #expect(outcome.waiting == [late])
+      #expect(outcome.rotated.map(\.tenant) == [house.tenant])
+      let retired = try SigningKeyFile.load(from: try #require(outcome.retired))
+      #expect(retired.publicKey == old)
+      try await house.server.checkpointer.publish(late)
+      let found = try await house.faults(late)
+      #expect(found == [])
     }
   }
 

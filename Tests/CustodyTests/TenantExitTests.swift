@@ -81,6 +81,71 @@ struct TenantExitTests {
     }
   }
 
+  @Test("killed when the archive said already that all is gone, the next run deletes what is left")
+  func killedWhileDeleting() async throws {
+    try await withHouse { house in
+      try await house.notes(300)
+      let files = FileManager.default
+      let entries = house.server.checkpointer.folder(of: house.tenant) + "/tile/entries"
+      try await house.server.checkpointer.publish(house.tenant)
+      let bundle = try Data(contentsOf: URL(fileURLWithPath: entries + "/000"))
+      let size = try await exit(house).run(house.tenant, policy: "p")
+      #expect(size == 302)
+      try files.createDirectory(atPath: entries + "/001.p", withIntermediateDirectories: true)
+      for name in ["000", "001.p/46"] { try bundle.write(to: URL(fileURLWithPath: entries + "/" + name)) }
+      let again = try await exit(house).run(house.tenant, policy: "p")
+      #expect(again == size)
+      #expect(try files.contentsOfDirectory(atPath: entries) == [])
+      let faults = try await house.faults()
+      #expect(faults == [])
+    }
+  }
+
+  @Test("while another replica has the log, it is not said to be done; afterwards it is")
+  func claimed() async throws {
+    try await withHouse { house in
+      try await house.notes(4)
+      try await house.custody.operate(.operation(house.tenant)) { unit in
+        unit.record(.logClosed)
+        try unit.appendEntries()
+        try LogUpkeepStore.close(tenant: house.tenant, at: unit.now, in: unit.database)
+      }
+      let terms = LogTerms(days: 0, databaseDays: 0, policy: "p")
+      let waiting = try await house.holding(house.publicationLock) {
+        try await house.upkeep.expire(house.tenant, terms)
+      }
+      #expect(waiting == nil)
+      let done = try await house.upkeep.expire(house.tenant, terms)
+      #expect(done == 6)
+      let stillWaiting = try await house.holding(house.publicationLock) {
+        try await house.upkeep.expire(house.tenant, terms)
+      }
+      #expect(stillWaiting == nil)
+    }
+  }
+
+  @Test("a database of before the exit is recovered from what is left of the log, and keeps none of its entries")
+  func recovered() async throws {
+    try await withHouse { house in
+      try await house.notes(4)
+      try await house.server.checkpointer.publish(house.tenant)
+      let dumps = try await house.dumps()
+      try await house.notes(300)
+      let size = try await exit(house).run(house.tenant, policy: "p")
+      try await house.restore(data: dumps.data)
+      _ = try await house.recover()
+      try await house.reopened { house in
+        let kept = try await house.upkeep.expire(
+          house.tenant, LogTerms(days: 3_650, databaseDays: 365, policy: "p"))
+        #expect(kept == size)
+        let rows = try await house.number("SELECT count(*) FROM audit.entries")
+        #expect(rows == 0)
+        let faults = try await house.faults()
+        #expect(faults == [])
+      }
+    }
+  }
+
   @Test("interrupted after the closing entry, it is carried on")
   func carriedOn() async throws {
     try await withHouse { house in

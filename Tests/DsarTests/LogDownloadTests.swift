@@ -1,6 +1,7 @@
 import Audit
 import Foundation
 import Signing
+import Synchronization
 import Testing
 
 @testable import dsar
@@ -390,9 +391,9 @@ struct LogDownloadTests {
     try log.publish(upTo: 600)
     try log.seal()
     let tenant = TestIdentity.tenant.uuidString.lowercased()
-    try log.writer.expire(before: 256, policy: "retention-1", time: SampleLog.time(700))
+    try log.expire(before: 256)
     let early = try scratch.text("archive/\(tenant)/retention")
-    try log.writer.expire(before: 512, policy: "retention-1", time: SampleLog.time(800))
+    try log.expire(before: 512)
     _ = try await export(log)
     let route = log.route
     let failure = await failure {
@@ -406,10 +407,7 @@ struct LogDownloadTests {
     var log = try SampleLog(archive: scratch.file("archive"))
     try log.publish(upTo: 600)
     try log.seal()
-    try log.append(
-      AuditRecord(action: .logEntriesExpired, codes: ["first_kept": "256", "policy": "retention-1"]))
-    try log.publish(upTo: 601)
-    try log.writer.expire(before: 256, policy: "retention-1", time: SampleLog.time(700))
+    try log.expire(before: 256)
     let route = log.route
     let without: FakeService.Route = { request in
       request.target == "/audit/retention" ? .problem(404, "not-found", "No.") : try route(request)
@@ -425,6 +423,84 @@ struct LogDownloadTests {
     #expect(
       await failure { _ = try await export(log, route: without) }
         == Failure(.notValid, "the server has no retention note any more"))
+  }
+
+  @Test("entries that are deleted while the log is copied: the checkpoint that covers their announcement is taken")
+  func expiredMeanwhile() async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    try log.publish(upTo: 600)
+    try log.seal()
+    let tenant = TestIdentity.tenant.uuidString.lowercased()
+    let early = try scratch.text("archive/\(tenant)/checkpoint")
+    try log.expire(before: 512)
+    let route = log.route
+    let asked = Mutex(0)
+    let outcome = try await export(log) { request in
+      guard request.target == "/audit/checkpoint" else { return try route(request) }
+      let isFirst = asked.withLock { count in
+        count += 1
+        return count == 1
+      }
+      return isFirst ? .ok(early) : try route(request)
+    }
+    #expect(asked.withLock { $0 } == 2)
+    #expect(outcome.checkpoint.size == 601)
+    #expect(!scratch.exists("copy/\(tenant)/tile/entries/002.p/88"))
+    let verdict = try verify(log)
+    #expect(verdict.reports.flatMap(\.findings) == [])
+    #expect(verdict.reports.map(\.expired) == [512])
+  }
+
+  @Test("a retention note that no entry repeats is refused, and leaves nothing behind", arguments: [0, 300])
+  func unannounced(heldSize: Int) async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    if heldSize > 0 {
+      try log.publish(upTo: heldSize)
+      _ = try await export(log)
+    }
+    try log.publish(upTo: 600)
+    try log.seal()
+    let early = try #require(try log.writer.reader.checkpoint()).text
+    try log.expire(before: 256)
+    let route = log.route
+    let failure = await failure {
+      _ = try await export(log) { $0.target == "/audit/checkpoint" ? .ok(early) : try route($0) }
+    }
+    #expect(
+      failure == Failure(.notValid, "no entry that the server's checkpoint covers says what its retention note says"))
+    let tenant = TestIdentity.tenant.uuidString.lowercased()
+    #expect(!scratch.exists("copy/\(tenant)/retention"))
+    #expect(scratch.exists("copy/\(tenant)/checkpoint") == (heldSize > 0))
+    #expect(!scratch.exists("copy/\(tenant)/tile/entries/001"))
+    if heldSize > 0 {
+      let verdict = try verify(log)
+      #expect(verdict.isValid)
+      #expect(verdict.reports.map(\.size) == [300])
+    }
+  }
+
+  @Test("an export that fails behind the retention note leaves the copy as it was, and the next one takes the note")
+  func failsBehindRetention() async throws {
+    var log = try SampleLog(archive: scratch.file("archive"))
+    try log.publish(upTo: 600)
+    try log.seal()
+    _ = try await export(log)
+    try log.expire(before: 256)
+    let route = log.route
+    let tenant = TestIdentity.tenant.uuidString.lowercased()
+    let failed = await failure {
+      _ = try await export(log) { request in
+        request.target.hasPrefix("/audit/checkpoints?") ? .problem(503, "unavailable", "Later.") : try route(request)
+      }
+    }
+    #expect(failed?.status == .refused)
+    #expect(!scratch.exists("copy/\(tenant)/retention"))
+    #expect(try verify(log).reports.map(\.findings) == [[]])
+    #expect(try verify(log).reports.map(\.size) == [600])
+    _ = try await export(log)
+    #expect(scratch.exists("copy/\(tenant)/retention"))
+    #expect(try verify(log).reports.map(\.findings) == [[]])
+    #expect(try verify(log).reports.map(\.size) == [601])
   }
 
   @Test("witnesses' lines stay below the newest checkpoint, and out of those that manifests count")

@@ -159,6 +159,10 @@ struct WitnessTests {
       let path = copy + "/" + TestIdentity.tenant.uuidString.lowercased() + "/checkpoint"
       return .ok(Array(FileManager.default.contents(atPath: path) ?? Data()))
     }
+    for _ in 1..<WitnessRound.shorterRounds {
+      let failed = await failure { try await house.round(shorter) }
+      #expect(failed?.line.hasPrefix("the log is shorter than before") == true)
+    }
     #expect(await failure { try await house.round(shorter) }?.line.hasPrefix("rollback: ") == true)
   }
 
@@ -181,9 +185,12 @@ struct WitnessTests {
     let earlier = try log.checkpoint(size: 4, by: log.signers)
     try await house.round(log.route)
     let route = log.route
-    let failed = await failure {
-      try await house.round { $0.target == "/audit/checkpoint" ? .ok(earlier.text) : try route($0) }
+    let shorter: FakeService.Route = { $0.target == "/audit/checkpoint" ? .ok(earlier.text) : try route($0) }
+    for _ in 1..<WitnessRound.shorterRounds {
+      #expect(await failure { try await house.round(shorter) }?.status == .notValid)
+      #expect(try house.state.conflict() == nil)
     }
+    let failed = await failure { try await house.round(shorter) }
     #expect(failed == WitnessRound.ended(.rollback, house.state))
     #expect(failed?.status == .notValid)
     let conflict = try #require(try house.state.conflict())
@@ -196,6 +203,61 @@ struct WitnessTests {
     #expect(await failure { try await house.round(log.route) } == WitnessRound.ended(.rollback, house.state))
     #expect(try house.sizes == [9])
     #expect(try WitnessStatus(house.state).json["conflict"]?.string == "rollback")
+  }
+
+  @Test("an old answer fails its round and no other one; only in a row are they a rollback")
+  mutating func oldAnswers() async throws {
+    try log.publish(upTo: 9)
+    let earlier = try log.checkpoint(size: 4, by: log.signers).text
+    try await house.round(log.route)
+    for size in [9, 12, 300] {
+      try log.publish(upTo: size)
+      let route = log.route
+      for count in 1..<WitnessRound.shorterRounds {
+        let failed = await failure {
+          try await house.round { $0.target == "/audit/checkpoint" ? .ok(earlier) : try route($0) }
+        }
+        #expect(failed?.status == .notValid)
+        #expect(failed?.line.hasSuffix("for the \(count). of 3 rounds in a row; nothing is signed") == true)
+        let status = try WitnessStatus(house.state)
+        #expect(status.json["shorter_rounds"]?.integer == Int64(count))
+        #expect(status.conflict == nil)
+      }
+      try await house.round(route)
+      #expect(try WitnessStatus(house.state).json["shorter_rounds"]?.integer == 0)
+    }
+    #expect(try house.sizes == [9, 12, 300])
+  }
+
+  @Test("a log that is shorter and has other entries ends the witnessing at once, and the evidence proves it")
+  mutating func shorterFork() async throws {
+    try log.publish(upTo: 9)
+    try await house.round(log.route)
+    let forged = try other(7, sharing: 5).writer.reader.checkpoint()
+    let note = try #require(forged)
+    let route = log.route
+    let shorter: FakeService.Route = { $0.target == "/audit/checkpoint" ? .ok(note.text) : try route($0) }
+    #expect(await failure { try await house.round(shorter) } == WitnessRound.ended(.fork, house.state))
+    let conflict = try #require(try house.state.conflict())
+    #expect(conflict.shown == note)
+    let receipt = try Receipt(parsing: String(conflict.proof.split(separator: "\n", maxSplits: 1)[1]))
+    #expect(receipt.checkpoint == conflict.held)
+    let past = PrefixProof.root(before: 7, size: 9, path: receipt.path)
+    #expect(past == MerkleTree.root(of: log.entries[..<7].map(MerkleTree.leafHash)))
+    #expect(past != (try Checkpoint(parsing: note.body).root))
+    #expect(await failure { try await house.round(route) } == WitnessRound.ended(.fork, house.state))
+  }
+
+  @Test("a log put back to an older state, without the files of the longer one, is a rollback all the same")
+  mutating func lostFiles() async throws {
+    try log.publish(upTo: 300)
+    try await house.round(log.route)
+    var older = try SampleLog(archive: house.scratch.file("older"))
+    try older.publish(upTo: 4)
+    for _ in 1..<WitnessRound.shorterRounds {
+      #expect(await failure { try await house.round(older.route) }?.line.hasPrefix("the log is shorter") == true)
+    }
+    #expect(await failure { try await house.round(older.route) } == WitnessRound.ended(.rollback, house.state))
   }
 
   @Test("a fork ends the witnessing for good, whether it is as long or longer", arguments: [9, 12, 300])
@@ -396,6 +458,13 @@ struct WitnessTests {
     #expect(list.output == "SIZE  WITNESS    TIME\n5     w.example  2026-11-21T09:42:54Z\n")
 
     try scratch.write("roll-back", "")
+    for _ in 1..<WitnessRound.shorterRounds {
+      let stale = try await DsarProcess.run(run, in: scratch)
+      #expect(stale.status == 2)
+      #expect(stale.notes.hasPrefix("dsar: the log is shorter than before (2 entries, not 5)"))
+      let status = ["audit", "witness", "status", "--state", "state"]
+      #expect(try await DsarProcess.run(status, in: scratch).status == 0)
+    }
     // Not even one that runs again and again goes on.
     let back = try await DsarProcess.run(run + ["--every", "1"], in: scratch)
     #expect(back.status == 2)

@@ -107,6 +107,23 @@ struct StaticLogTests {
     }
   }
 
+  @Test("the ledger is its tenant's own lines, in their order")
+  func ledger() async throws {
+    try await withScene { scene in
+      let auditor = try scene.person("auditor", scopes: [.auditRead])
+      let empty = try await scene.running.call("GET", "/audit/ledger", as: auditor)
+      #expect(empty.status == 200)
+      #expect(empty.body.isEmpty)
+      let records = [scene.tenant.uuid, UUID(), scene.tenant.uuid].enumerated().map { number, tenant in
+        ErasureRecord(
+          tenant: tenant, subject: UUID(), commitment: Array(repeating: UInt8(number), count: 32), time: Int64(number))
+      }
+      try scene.running.server.ledger.append(contentsOf: records)
+      let answer = try await scene.running.call("GET", "/audit/ledger", as: auditor)
+      #expect(answer.text == [records[0], records[2]].compactMap(\.line).joined())
+    }
+  }
+
   @Test("404: the partial tile of a full one, places that no tile has, ways out of the folder, another tenant's")
   func missing() async throws {
     try await withLongLog { scene, auditor, size in

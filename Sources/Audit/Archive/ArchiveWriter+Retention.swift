@@ -25,8 +25,8 @@ extension ArchiveWriter {
 
   /// Deletes the bundles of the entries before `firstKept`, after saying so in the signed file `retention`.
   ///
-  /// An entry `log.entries_expired` has been published before. Calling it again with the same number finishes what a
-  /// crash interrupted.
+  /// An entry `log.entries_expired` has been published before. The note comes first: calling it again with the same
+  /// number finishes what a crash interrupted, and costs next to nothing where all is done.
   ///
   /// - Parameters:
   ///   - firstKept: a multiple of 256 below the log's size; or the size of a log whose last entry is `log.closed`.
@@ -65,20 +65,31 @@ extension ArchiveWriter {
     } catch { throw AuditError(error.code, file: RetentionNote.file, systemError: error.systemError) }
   }
 
+  /// Removes what is still there of them: it asks the folders, each of which has a thousand, so that it is cheap where
+  /// everything went long ago, and finds whatever an interrupted call has left.
   private func removeBundles(before firstKept: UInt64) throws(AuditError) {
-    var folders: Set<String> = []
-    for index in 0..<firstKept / 256 {
-      let path = TilePath.entries(index: index).text
-      try sink.remove(path)
-      folders.insert(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
-    }
+    var count = firstKept / 256
     if firstKept % 256 != 0 {
       // The partial bundles at the end of a closed log.
-      let last = TilePath.entries(index: firstKept / 256)
-      try sink.removeAll(in: last.partials)
-      folders.insert(String(last.text[..<(last.text.lastIndex(of: "/") ?? last.text.startIndex)]))
+      try sink.removeAll(in: TilePath.entries(index: count).partials)
+      count += 1
     }
-    try sink.synchronise(folders)
+    for group in stride(from: 0, to: count, by: 1_000) {
+      let path = TilePath.entries(index: group).text
+      let folder = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+      var files: [String] = []
+      var partials: [String] = []
+      try sink.list(folder) { name, _ in
+        let isPartial = name.hasSuffix(".p")
+        guard let place = TilePath(folder + "/" + name + (isPartial ? "/1" : "")), place.content == .entries,
+          place.index < count
+        else { return }
+        if isPartial { partials.append(name) } else { files.append(name) }
+      }
+      for name in files.sorted() { try sink.remove(folder + "/" + name) }
+      for name in partials.sorted() { try sink.removeAll(in: folder + "/" + name) }
+      if !files.isEmpty || !partials.isEmpty { try sink.synchronise([folder]) }
+    }
   }
 }
 

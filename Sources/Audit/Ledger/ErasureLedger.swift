@@ -87,8 +87,10 @@ public struct ErasureLedger: Sendable {
     }
   }
 
-  /// Calls `body` with each record, holding one piece of the file at a time.
-  func forEach(_ body: (ErasureRecord) -> Void) throws(AuditError) {
+  /// Calls `body` with each record in the order of their lines, holding one piece of the file at a time.
+  ///
+  /// - Throws: as ``records()``; `body` has had the records before the damaged line then.
+  public func forEach(_ body: (ErasureRecord) -> Void) throws(AuditError) {
     let number = SystemCalls.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     guard number >= 0 else {
       if errno == ENOENT { return }

@@ -23,7 +23,8 @@ public struct ArchiveVerifier: Sendable {
   ///   - keys: one or more of the log's verifier keys, from somewhere else than this folder; others are ignored.
   ///   - held: the last checkpoint that the auditor kept; without it a truncated log looks whole.
   ///   - since: a checkpoint up to which the auditor has verified this log already: entries before it are not read
-  ///     again, only their hashes; whatever was signed before it is counted only. It is compared like `held`.
+  ///     again, only their hashes; whatever was signed before it is counted only. It is compared like `held`. Where
+  ///     the keys that were given lead to the head's only by way of those entries, they are read after all.
   ///   - ledger: the erasure ledger to compare with; `nil` leaves that check out.
   ///   - options: threads, clock, and what else is checked.
   public init(
@@ -60,6 +61,15 @@ public struct ArchiveVerifier: Sendable {
   ///
   /// - Parameter progress: called now and then with the entries done and the entries in the log.
   public func verify(progress: (UInt64, UInt64) -> Void = { _, _ in }) -> VerificationReport {
+    if let report = verify(readingAll: false, progress) { return report }
+    return verify(readingAll: true, progress) ?? VerificationReport(folder: folder)
+  }
+
+  /// Runs every check.
+  ///
+  /// - Parameter readingAll: whether entries that were verified before are read again.
+  /// - Returns: `nil` when the log's keys can't be told without them.
+  private func verify(readingAll: Bool, _ progress: (UInt64, UInt64) -> Void) -> VerificationReport? {
     var report = VerificationReport(folder: folder)
     let files = ArchiveFolder(root: folder)
     guard let head = readHead(files, &report) else { return report }
@@ -75,7 +85,7 @@ public struct ArchiveVerifier: Sendable {
     let retention = RetentionCheck(files: files, origin: checkpoint.origin, size: checkpoint.size, &report)
     let known = [held, since].map { $0.flatMap { HeldCheckpoint($0, head: checkpoint) } }
     let reader = ArchiveReader(folder: folder)
-    let start = treeStart(known[1], checkpoint, reader, &report)
+    let start = readingAll ? TreeStart() : treeStart(known[1], checkpoint, reader, &report)
     let lines = ledger.flatMap { ledger in
       LogOrigin(checkpoint.origin)?.tenant.flatMap { LedgerCheck(ledger, tenant: $0, &report) }
     }
@@ -83,7 +93,7 @@ public struct ArchiveVerifier: Sendable {
       reader: reader, head: checkpoint, start: start, layout: layout,
       checkpoints: CheckpointCheck(
         files: files, origin: checkpoint.origin, held: known.compactMap { $0?.comparable }),
-      ledger: lines, options: options)
+      ledger: lines, retention: retention.content, options: options)
     let bundles = BundleCheck(
       reader: reader, origin: checkpoint.origin, size: checkpoint.size, superseded: layout.superseded,
       firstKept: retention.firstKept, allowedGap: options.allowedGap)
@@ -91,19 +101,27 @@ public struct ArchiveVerifier: Sendable {
 
     var story = tree.story
     let vkey = layout.hasVerifierKey ? readVerifierKeys(files, &report) : nil
-    guard resolve(&story.keys, head, layout.exported, files, &report) else { return report }
-    if report.expired > 0 {
-      // Replacements in deleted entries can't be learnt; what they signed is under the root all the same.
-      story.keys.takeExpired(vkey ?? [], before: retention.firstKept)
-      for key in story.keys.expired {
-        report.note("the key \(key.text) is known from the file `vkey` only: its replacement was deleted")
-      }
+    let isKnown = resolve(&story.keys, head, layout.exported, files, &report)
+    if start.size > 0,
+      !isKnown || KeyChain.hasStranger(head.note, origin: checkpoint.origin, among: keys + story.keys.keys)
+    {
+      return nil
     }
+    guard isKnown else { return report }
+    // Replacements in entries that were not read can't be learnt; what they signed is under the root all the same.
+    story.keys.takeOlder(
+      vkey ?? [], deletedBefore: report.expired > 0 ? retention.firstKept : 0, given: keys, passed: start.size)
+    for key in story.keys.older where !keys.contains(key) {
+      report.note("the key \(key.text) is known from the file `vkey` only: its replacement was not read")
+    }
+    if readingAll { report.note("all entries were read: the key in use was announced before the auditor's checkpoint") }
     report.keys = story.keys.keys.count
     if let vkey {
       checkVerifierKeys(vkey, story.keys, complete: start.size == 0 && report.expired == 0, &report)
     }
-    for held in known { held?.verify(keys + story.keys.keys, &report) }
+    for held in known {
+      held?.verify(keys + story.keys.keys + story.keys.olderKeys(held?.comparable?.size ?? .max), &report)
+    }
     SealCheck(
       files: files, reader: reader, head: checkpoint, keys: story.keys, exported: layout.exported,
       numbers: layout.manifests, since: known[1]?.comparable?.size ?? 0, firstKept: retention.firstKept,

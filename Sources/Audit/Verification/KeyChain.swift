@@ -18,10 +18,12 @@ struct KeyChain {
 
   /// The log's keys, the oldest first; before `resolve` only those that the entries name.
   private(set) var keys: [NoteKey] = []
-  /// Keys that only `vkey` names, since the entries that replaced them are deleted.
-  private(set) var expired: [NoteKey] = []
-  /// What was signed up to this size may be signed by one of `expired`.
-  private var expiredBefore: UInt64 = 0
+  /// Keys from before those, whose replacements are among entries that were not read.
+  private(set) var older: [NoteKey] = []
+  /// What was signed up to this size may be signed by one of `older`.
+  private var olderBefore: UInt64 = 0
+  /// What was signed up to this size was verified before; a key that nobody names may have signed it.
+  private var passedBefore: UInt64 = 0
   private var rotations: [Rotation] = []
 
   /// Takes note of a replacement.
@@ -55,9 +57,10 @@ struct KeyChain {
     given: [NoteKey], head: SignedNote, size: UInt64, published: [UInt64], note: (UInt64) -> SignedNote?
   ) throws(AuditError) {
     if rotations.isEmpty {
-      let signature = try head.verified(by: given)
-      keys = given.filter { $0.name == signature.name && $0.keyID == signature.keyID }
-      keys = Array(keys.prefix(1))
+      try head.verified(by: given)
+      // Where two of them signed, the replacement was passed over: the later line is the new key's.
+      let last = head.signatures.last { line in given.contains { $0.made(line) } }
+      keys = Array(given.filter { key in last.map(key.made) ?? false }.prefix(1))
       return
     }
     for position in rotations.indices {
@@ -77,31 +80,60 @@ struct KeyChain {
     try verify(head, size: size, Array(keys[...known]))
   }
 
-  /// Believes the keys in `vkey` that stand before those that are known, for what was signed while the entries before
-  /// `firstKept` were the log.
-  mutating func takeExpired(_ file: [NoteKey], before firstKept: UInt64) {
-    guard let oldest = keys.first, let position = file.firstIndex(of: oldest) else { return }
-    expired = file[..<position].filter { $0.name == oldest.name }
-    expiredBefore = firstKept
+  /// Believes keys from before those that are known, for what was signed while the entries that were not read were the
+  /// log.
+  ///
+  /// - Parameters:
+  ///   - file: the keys in `vkey`; those that stand before the known ones are meant.
+  ///   - firstKept: entries before it are deleted; 0 when all are there.
+  ///   - given: the keys that are known from elsewhere.
+  ///   - start: entries before it were verified another time.
+  mutating func takeOlder(_ file: [NoteKey], deletedBefore firstKept: UInt64, given: [NoteKey], passed start: UInt64) {
+    passedBefore = start
+    olderBefore = max(firstKept, start)
+    guard olderBefore > 0, let oldest = keys.first else { return }
+    if let position = file.firstIndex(of: oldest) { older = file[..<position].filter { $0.name == oldest.name } }
+    guard start > 0 else { return }
+    older += given.filter { $0.name == oldest.name && !keys.contains($0) && !older.contains($0) }
+  }
+
+  /// The keys that count for what was signed at that size, whose time is not known exactly.
+  func olderKeys(_ size: UInt64) -> [NoteKey] { size <= olderBefore ? older : [] }
+
+  /// Whether a note has a line in the log's own name by a key that is not among these.
+  static func hasStranger(_ note: SignedNote, origin: String, among keys: [NoteKey]) -> Bool {
+    note.signatures.contains { line in line.name == origin && !keys.contains { $0.made(line) } }
   }
 
   /// Verifies the checkpoint of that size: signed by a key in its range, the first one over a replacement by both.
-  func verify(_ note: SignedNote, size: UInt64) throws(AuditError) { try verify(note, size: size, keys) }
-
-  /// Verifies a note that was signed when the log had `position` entries at least, such as a manifest.
-  func verify(_ note: SignedNote, notBefore position: UInt64) throws(AuditError) {
-    let first = rotations.firstIndex { $0.cover >= position } ?? rotations.count
-    try note.verified(by: Array(keys[first...]) + expiredKeys(position))
-    try refuseDamaged(note)
+  ///
+  /// - Returns: false for one of a size that was verified before, by a key that nobody names now: it can't be verified.
+  func verify(_ note: SignedNote, size: UInt64) throws(AuditError) -> Bool {
+    if isUnknown(note, size) { return false }
+    try verify(note, size: size, keys)
+    return true
   }
 
-  /// The keys that may still be named by no more than `vkey`, for what was signed before entries were deleted.
-  private func expiredKeys(_ position: UInt64) -> [NoteKey] { position <= expiredBefore ? expired : [] }
+  /// Verifies a note that was signed when the log had `position` entries at least, such as a manifest.
+  ///
+  /// - Returns: as ``verify(_:size:)``.
+  func verify(_ note: SignedNote, notBefore position: UInt64) throws(AuditError) -> Bool {
+    if isUnknown(note, position) { return false }
+    let first = rotations.firstIndex { $0.cover >= position } ?? rotations.count
+    try note.verified(by: Array(keys[first...]) + olderKeys(position))
+    try refuseDamaged(note)
+    return true
+  }
+
+  private func isUnknown(_ note: SignedNote, _ size: UInt64) -> Bool {
+    passedBefore > 0 && size <= passedBefore
+      && !note.signatures.contains { line in (keys + older).contains { $0.made(line) } }
+  }
 
   private func verify(_ note: SignedNote, size: UInt64, _ known: [NoteKey]) throws(AuditError) {
     let range = range(signing: size)
     let allowed = range.filter { $0 < known.count }.map { known[$0] }
-    try note.verified(by: allowed + expiredKeys(size))
+    try note.verified(by: allowed + olderKeys(size))
     if range.count > 1 {
       for key in keys[range] { try note.verified(by: [key]) }
     }
@@ -110,8 +142,9 @@ struct KeyChain {
 
   /// A line by any of the log's keys must verify, whether its time has come or gone.
   private func refuseDamaged(_ note: SignedNote) throws(AuditError) {
-    guard keys.count > 1 else { return }
-    for key in keys where note.signatures.contains(where: { $0.name == key.name && $0.keyID == key.keyID }) {
+    let all = older + keys
+    guard all.count > 1 else { return }
+    for key in all where note.signatures.contains(where: key.made) {
       try note.verified(by: [key])
     }
   }
@@ -133,4 +166,9 @@ struct KeyChain {
     }
     return low < ascending.count ? ascending[low] : nil
   }
+}
+
+extension NoteKey {
+  /// Whether a line says that it is by this key.
+  fileprivate func made(_ line: NoteSignature) -> Bool { name == line.name && keyID == line.keyID }
 }

@@ -1,14 +1,15 @@
 /// What a log's entries say about the log itself: its keys, what was deleted, whether it is closed.
 struct LogStory {
-  /// More than any log has; the rest would only cost memory.
-  static let maximumExpiries = 4096
-
   /// The keys that the entries name; believed only after `KeyChain.resolve`.
   var keys = KeyChain()
-  /// Entries that said which ones may be missing.
-  private(set) var expiries: [(sequence: UInt64, firstKept: UInt64, policy: String)] = []
+  /// What the retention note says, when there is one.
+  let retention: RetentionNote?
+  /// The last entry that says the same.
+  private(set) var expiry: UInt64?
   /// The last entry with which a tenant left.
   private(set) var closed: UInt64?
+
+  init(retention: RetentionNote?) { self.retention = retention }
 
   mutating func see(_ entry: NotedEntry, file: String, _ report: inout VerificationReport) {
     switch entry.content {
@@ -16,14 +17,13 @@ struct LogStory {
     case .keyRotated(let old, let new):
       keys.see(old: old, new: new, at: entry.sequence, file: file, &report)
     case .entriesExpired(let firstKept, let policy):
-      guard let firstKept, let policy, firstKept >= expiries.last?.firstKept ?? 0,
-        firstKept <= entry.sequence, expiries.count < Self.maximumExpiries
-      else {
+      // One that is smaller than an earlier one says nothing new: two writers may have reckoned at once.
+      guard let firstKept, let policy, firstKept <= entry.sequence else {
         report.add(
           Finding(.retention, file: file, sequence: entry.sequence, "names entries that can't be deleted then"))
         return
       }
-      expiries.append((entry.sequence, firstKept, policy))
+      if firstKept == retention?.firstKept, policy == retention?.policy { expiry = entry.sequence }
     case .closed: closed = entry.sequence
     }
   }

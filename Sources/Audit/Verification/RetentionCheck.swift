@@ -3,7 +3,8 @@ struct RetentionCheck {
   /// Entries before this number may be missing; 0 without a valid note.
   private(set) var firstKept: UInt64 = 0
   private var note: SignedNote?
-  private var content: RetentionNote?
+  /// What it says; `nil` without a valid note.
+  private(set) var content: RetentionNote?
   private let size: UInt64
 
   /// Reads the note. Who signed it is decided by `finish`, when the log's keys are known.
@@ -34,17 +35,20 @@ struct RetentionCheck {
   ///   - start: the first entry that was to be read.
   ///   - readLast: whether the last entry was read.
   func finish(_ story: LogStory, start: UInt64, readLast: Bool, _ report: inout VerificationReport) {
-    guard let note, let content else { return }
-    let said = story.expiries.last { $0.firstKept == firstKept && $0.policy == content.policy }
-    let position = said.map { $0.sequence + 1 } ?? firstKept
-    do { try story.keys.verify(note, notBefore: position) } catch {
+    guard let note else { return }
+    let position = story.expiry.map { $0 + 1 } ?? firstKept
+    do {
+      if try !story.keys.verify(note, notBefore: position) {
+        report.note("the file `\(RetentionNote.file)` is signed by a key that nothing here names")
+      }
+    } catch {
       report.add(Finding(error, file: RetentionNote.file))
     }
     if firstKept == size {
       if readLast, size > 0, story.closed != size - 1 {
         report.add(Finding(.retention, file: RetentionNote.file, "the log is not closed"))
       }
-    } else if said == nil, firstKept > 0, start <= firstKept {
+    } else if story.expiry == nil, firstKept > 0, start <= firstKept {
       report.add(Finding(.retention, file: RetentionNote.file, "no entry of the log says so"))
     }
     if firstKept > report.sealed {

@@ -9,7 +9,7 @@ struct TreeCheck {
   /// Whether the log's last entry was read.
   private(set) var hasReadLast = false
   /// What the entries say about the log itself.
-  private(set) var story = LogStory()
+  private(set) var story: LogStory
   private let reader: ArchiveReader
   private let head: Checkpoint
   private let start: TreeStart
@@ -27,8 +27,9 @@ struct TreeCheck {
 
   init(
     reader: ArchiveReader, head: Checkpoint, start: TreeStart, layout: LayoutCheck, checkpoints: CheckpointCheck,
-    ledger: LedgerCheck?, options: VerifierOptions
+    ledger: LedgerCheck?, retention: RetentionNote?, options: VerifierOptions
   ) {
+    story = LogStory(retention: retention)
     self.reader = reader
     self.head = head
     self.start = start

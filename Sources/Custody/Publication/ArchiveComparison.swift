@@ -14,7 +14,7 @@ public struct ArchiveComparison: Sendable {
     case edited
     /// There is no row: it was deleted, or its partition was detached or truncated.
     case missing
-    /// There is a row where the log has no entry.
+    /// There is a row where the log has no entry, or a second row of one number.
     case extra
     /// The row is an entry of this log, with another number.
     case reordered
@@ -113,25 +113,30 @@ public struct ArchiveComparison: Sendable {
     while start < end {
       let upper = min(end, start + Self.batchSize)
       let lower = start
-      let (rows, leaves) = try await reading(settings) { transaction in
-        (
-          try ArchiveComparisonStore.rows(
-            from: lower, before: upper, limit: Int(upper - lower), tenant: tenant, in: transaction),
-          try writer.reader.leafHashes(in: UInt64(lower)..<UInt64(upper), size: size)
-        )
+      let (page, leaves) = try await reading(settings) { transaction in
+        let page = try ArchiveComparisonStore.page(
+          from: lower, before: upper, limit: Int(upper - lower), tenant: tenant, in: transaction)
+        return (page, try writer.reader.leafHashes(in: UInt64(lower)..<UInt64(page.end), size: size))
       }
-      var stored = Dictionary(uniqueKeysWithValues: rows.map { ($0.sequence, $0) })
+      let stored = Dictionary(grouping: page.rows, by: \.sequence)
       for (sequence, leaf) in zip(lower..., leaves) {
-        guard let row = stored.removeValue(forKey: sequence) else {
-          if sequence >= result.rowsFrom { found.add(.missing, sequence...sequence) }
+        let rows = stored[sequence] ?? []
+        if rows.count > 1 { found.add(.extra, sequence...sequence) }
+        if rows.contains(where: { Self.isEntry($0, leaf) }) { continue }
+        guard let row = rows.first else {
+          if sequence >= page.rowsFrom { found.add(.missing, sequence...sequence) }
           continue
         }
-        if MerkleTree.leafHash(row.bytes) == leaf && row.leafHash == leaf.bytes { continue }
         found.add(try Self.kind(of: row, writer.reader, size), sequence...sequence)
       }
-      result.rows += Int64(rows.count)
-      start = upper
+      result.rows += Int64(page.rows.count)
+      result.rowsFrom = max(result.rowsFrom, page.rowsFrom)
+      start = page.end
     }
+  }
+
+  private static func isEntry(_ row: ArchiveComparisonStore.StoredEntry, _ leaf: SHA256Digest) -> Bool {
+    MerkleTree.leafHash(row.bytes) == leaf && row.leafHash == leaf.bytes
   }
 
   /// Whether a wrong row is another entry of this log, or none.
@@ -165,18 +170,19 @@ public struct ArchiveComparison: Sendable {
     var start = first
     while start < head.size {
       let lower = start
-      let rows = try await reading(settings) { transaction in
-        try ArchiveComparisonStore.rows(
+      let page = try await reading(settings) { transaction in
+        try ArchiveComparisonStore.page(
           from: lower, before: head.size, limit: Int(Self.batchSize), tenant: tenant, in: transaction)
       }
-      links += rows.map { row in
+      links += page.rows.map { row in
         let entry = try? Entry(parsing: row.bytes)
         return Link(
           sequence: row.sequence, leaf: MerkleTree.leafHash(row.bytes), storedLeaf: row.leafHash,
           previous: entry?.sequence == UInt64(row.sequence) && entry?.origin == head.origin ? entry?.previous : nil)
       }
-      guard let last = rows.last else { break }
-      start = last.sequence + 1
+      // A tenant's exit publishes its log, and deletes it at once.
+      result.rowsFrom = max(result.rowsFrom, page.rowsFrom)
+      start = page.end
     }
     result.rows += Int64(links.count)
     // Backwards: what the head says of the last one is what it must be, and so on, as long as each is what it must be.
@@ -184,12 +190,14 @@ public struct ArchiveComparison: Sendable {
     var sequence = head.size - 1
     while sequence >= first {
       defer { sequence -= 1 }
-      guard let link = links.last, link.sequence == sequence else {
-        found.add(.missing, sequence...sequence)
+      let rows = links.suffix(while: { $0.sequence == sequence })
+      links.removeLast(rows.count)
+      if rows.count > 1 { found.add(.extra, sequence...sequence) }
+      guard let link = rows.first(where: { $0.leaf == expected }) ?? rows.first else {
+        if sequence >= result.rowsFrom { found.add(.missing, sequence...sequence) }
         expected = nil
         continue
       }
-      links.removeLast()
       let isItself = expected.map { $0 == link.leaf } ?? (link.storedLeaf == link.leaf.bytes)
       let isWhole = isItself && link.storedLeaf == link.leaf.bytes && link.previous != nil
       if !isWhole {
@@ -203,6 +211,13 @@ public struct ArchiveComparison: Sendable {
     let before =
       first == 0 ? head.origin.genesis : try writer.reader.leafHash(at: UInt64(first) - 1, size: published)
     if expected != before { found.add(.edited, first...first) }
+  }
+}
+
+extension Array {
+  /// The longest end of which each element satisfies the condition.
+  fileprivate func suffix(while condition: (Element) -> Bool) -> ArraySlice<Element> {
+    self[(lastIndex { !condition($0) } ?? -1) + 1..<count]
   }
 }
 

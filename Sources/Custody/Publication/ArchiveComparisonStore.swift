@@ -11,8 +11,34 @@ enum ArchiveComparisonStore {
     let leafHash: [UInt8]
   }
 
-  /// At most `limit` rows from `sequence` on and before `end`, in order.
-  static func rows(
+  /// Rows of one stretch of the log.
+  struct Page: Sendable {
+    /// In order. Several of one number where the primary key was taken off.
+    let rows: [StoredEntry]
+    /// The first number that was not looked at.
+    let end: Int64
+    /// Rows before this number may be gone. It only grows, and was read after the rows: those that were deleted
+    /// meanwhile are before it.
+    let rowsFrom: Int64
+  }
+
+  /// The rows from `sequence` on and before `end`, about `limit` at most, all of one number together. The numbers between
+  /// `sequence` and the page's end that have no row here have none.
+  static func page(
+    from sequence: Int64, before end: Int64, limit: Int, tenant: TenantID, in transaction: Transaction
+  ) throws -> Page {
+    var found = try rows(from: sequence, before: end, limit: limit + 1, tenant: tenant, in: transaction)
+    var end = end
+    if found.count > limit, let last = found.last?.sequence {
+      // The last one's number may have more rows. When all are of one number, it has more than enough.
+      let cut = max(last, sequence + 1)
+      found.removeAll { $0.sequence >= cut }
+      end = cut
+    }
+    return Page(rows: found, end: end, rowsFrom: try LogUpkeepStore.rowsFrom(tenant: tenant, in: transaction))
+  }
+
+  private static func rows(
     from sequence: Int64, before end: Int64, limit: Int, tenant: TenantID, in transaction: Transaction
   ) throws -> [StoredEntry] {
     try transaction.query(

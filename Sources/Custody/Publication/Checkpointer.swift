@@ -44,12 +44,16 @@ public struct Checkpointer: Sendable {
   public func folder(of tenant: TenantID) -> String { "\(archive)/\(tenant)" }
 
   /// The signer of the tenant's checkpoints, named like the log's origin: by the key whose turn it is after the last
-  /// checkpoint, and before the first one by the key in use.
+  /// checkpoint, and before the first one by the key in use, which is read again for it. Reads files.
   public func signer(of tenant: TenantID) -> NoteSigner {
     let origin = custody.origin(of: tenant).text
     guard let note = try? ArchiveReader(folder: folder(of: tenant)).checkpoint(),
       let id = note.signatures.last(where: { $0.name == origin })?.keyID
-    else { return NoteSigner(name: origin, key: keys.current) }
+    else {
+      // Another process may have replaced it: no log begins with a key that has retired.
+      keys.reload()
+      return NoteSigner(name: origin, key: keys.current)
+    }
     for _ in 0..<2 {
       let found = keys.all.first { (try? NoteKey(name: origin, key: $0.publicKey))?.keyID == id }
       if let found { return NoteSigner(name: origin, key: found) }
@@ -108,6 +112,10 @@ public struct Checkpointer: Sendable {
     while size ?? 0 < UInt64(head.size) || size == nil {
       let (entries, last) = try AuditLogStore.batch(
         from: Int64(size ?? 0), limit: batchSize, before: head, tenant: tenant, in: transaction)
+      // Rows that nobody may have deleted yet: without them there is nothing to say of the entries.
+      guard !entries.isEmpty || UInt64(head.size) == size ?? 0 else {
+        throw AuditError(.inconsistent, sequence: size ?? 0)
+      }
       // The writer checks the chain up to the last entry, and this the last: else it would be signed as it is.
       guard entries.last.map(MerkleTree.leafHash) ?? last == last else {
         throw AuditError(.inconsistent, sequence: (size ?? 0) + UInt64(max(1, entries.count)) - 1)
@@ -138,14 +146,31 @@ public struct Checkpointer: Sendable {
   /// after the files were written, or of a database that was restored.
   func restoreCheckpoints(upTo size: UInt64, tenant: TenantID, in transaction: Transaction) throws {
     let known = try AuditLogStore.lastPublished(tenant: tenant, in: transaction)
-    guard size > UInt64(max(0, known)) else { return }
+    // Zero says nothing of the empty log's own checkpoint.
+    guard size > UInt64(max(0, known)) || known <= 0 else { return }
     let keys = try verifierKeys(of: tenant)
     let reader = ArchiveReader(folder: folder(of: tenant))
-    for missing in try reader.checkpointSizes(above: UInt64(max(0, known))) where missing <= size {
+    for missing in try reader.exportedSizes(above: known <= 0 ? nil : UInt64(known)) where missing <= size {
       let note = try reader.checkpoint(size: missing)
       try note.verified(by: keys)
       try AuditLogStore.recordCheckpoint(
         try Checkpoint(parsing: note.body), note: note.text, tenant: tenant, in: transaction)
+    }
+  }
+}
+
+extension ArchiveReader {
+  /// The sizes of the exported checkpoints above `size`, smallest first; without it all, that of the empty log too.
+  func exportedSizes(above size: UInt64?) throws(AuditError) -> [UInt64] {
+    let sizes = try checkpointSizes(above: size ?? 0)
+    if size != nil { return sizes }
+    do throws(AuditError) {
+      _ = try checkpoint(size: 0)
+      return [0] + sizes
+    } catch {
+      // A log whose first publication had entries already.
+      guard error.code == .missing else { throw error }
+      return sizes
     }
   }
 }

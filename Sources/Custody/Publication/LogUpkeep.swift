@@ -39,16 +39,17 @@ public struct LogUpkeep: Sendable {
 
   // MARK: Sealing
 
-  /// Seals the tenant's segments that are due, one after the other, and notes it in the database; returns how many that
-  /// were. Zero also when another replica is publishing this tenant's log: it is tried again another time.
+  /// Seals the tenant's segments that are due, one after the other and at most `limit`, and notes it in the database;
+  /// returns how many that were. Zero also when another replica is publishing this tenant's log: it is tried again
+  /// another time.
   ///
   /// Throws `AuditError` with the file at fault when what is read back isn't what was published: then that segment is
   /// not sealed, and publishing goes on.
   @discardableResult
-  public func seal(_ tenant: TenantID, now: Int64 = Microseconds.now()) async throws -> Int {
+  public func seal(_ tenant: TenantID, now: Int64 = Microseconds.now(), limit: Int = .max) async throws -> Int {
     var count = 0
     // One at a time: nobody can publish meanwhile.
-    while let manifest = try await sealNext(tenant, now: now) {
+    while count < limit, let manifest = try await sealNext(tenant, now: now) {
       count += 1
       logger.info(
         "a segment of the log is sealed",
@@ -75,65 +76,101 @@ public struct LogUpkeep: Sendable {
 
   // MARK: The end of the entries' time
 
-  /// Deletes the tenant's entries whose time is over, in the archive and in the database. Before that the log gets an
-  /// entry `log.entries_expired`, and it is published. Returns the number of the first entry that is kept.
+  /// Deletes the tenant's entries whose time is over, in the archive and in the database; all of them when the tenant
+  /// has left. Before that the log gets an entry `log.entries_expired`, and it is published. What was interrupted before
+  /// is finished first of all, so it is worth calling when nothing new is due.
+  ///
+  /// Returns the number of the first entry that is kept, when everything before it is gone; nil when another replica is
+  /// at work on this log, or it isn't sealed so far: it is tried again another time.
+  ///
+  /// - Parameters:
+  ///   - now: this host's clock. Where the database's differs by more than five minutes, nothing new is deleted.
+  ///   - segments: the most segments of a closed log to seal in this call.
+  ///   - batches: the most batches of ten thousand rows to delete in this call; the rest goes with the next one.
   @discardableResult
-  public func expire(_ tenant: TenantID, _ terms: LogTerms, now: Int64 = Microseconds.now()) async throws -> UInt64 {
+  public func expire(
+    _ tenant: TenantID, _ terms: LogTerms, now: Int64 = Microseconds.now(), segments: Int = .max,
+    batches: Int = .max
+  ) async throws -> UInt64? {
     let checkpointer = checkpointer
-    let cutoff = now - Int64(terms.days) * Self.microsecondsPerDay
-    let (head, due, kept) = try await working(tenant) { transaction in
-      let writer = checkpointer.writer(of: tenant)
-      return (
-        try AuditLogStore.readHead(tenant: tenant, in: transaction), try writer.expirable(before: cutoff),
-        try checkpointer.firstKept(tenant)
+    let (head, kept, clock) = try await working(tenant) { transaction in
+      (
+        try AuditLogStore.readHead(tenant: tenant, in: transaction), try checkpointer.firstKept(tenant),
+        try LogUpkeepStore.clock(in: transaction)
       )
     }
-    if head.isClosed { return try await expireClosed(tenant, size: UInt64(head.size), kept: kept, terms, now: now) }
-    guard due > kept else {
-      try await deleteRows(before: kept, tenant)
-      return kept
+    if head.isClosed {
+      guard let size = try await checkpointer.publish(tenant) else { return nil }
+      try await seal(tenant, now: now, limit: segments)
+      return try await finish(tenant, before: size, terms, now: now, batches: batches)
     }
-    let announced = try await custody.operate(.operation(tenant)) { unit in
-      // Whoever else has come here meanwhile: one of us is enough.
-      guard try AuditLogStore.claimPublication(tenant: tenant, in: unit.database) else { return false }
-      unit.record(.logEntriesExpired, codes: ["first_kept": String(due), "policy": terms.policy])
-      return true
+    var due = kept
+    if let time = agreed(now, clock) {
+      let cutoff = time - Int64(terms.days) * Self.microsecondsPerDay
+      guard let announced = try await announce(tenant, terms, cutoff: cutoff) else { return nil }
+      due = announced
     }
-    guard announced, try await checkpointer.publish(tenant) != nil else { return kept }
-    return try await finish(tenant, before: due, terms, now: now)
+    if due > kept { guard try await checkpointer.publish(tenant) != nil else { return nil } }
+    return try await finish(tenant, before: due, terms, now: now, batches: batches)
   }
 
-  /// A log whose tenant has left keeps none of its entries.
-  private func expireClosed(_ tenant: TenantID, size: UInt64, kept: UInt64, _ terms: LogTerms, now: Int64) async throws
-    -> UInt64
-  {
-    if kept == size {
-      try await deleteRows(before: size, tenant)
-      return kept
-    }
-    guard try await checkpointer.publish(tenant) != nil else { return kept }
-    try await seal(tenant, now: now)
-    return try await finish(tenant, before: size, terms, now: now)
-  }
-
-  private func finish(_ tenant: TenantID, before firstKept: UInt64, _ terms: LogTerms, now: Int64) async throws
-    -> UInt64
-  {
+  /// Adds the entry that says which entries go, unless it is there; returns the first one that is kept then. Nil when
+  /// another replica is at work. Only whoever has the publication's lock adds one: the numbers never decrease.
+  private func announce(_ tenant: TenantID, _ terms: LogTerms, cutoff: Int64) async throws -> UInt64? {
     let checkpointer = checkpointer
-    try await working(tenant) { _ in
-      try checkpointer.writer(of: tenant).expire(before: firstKept, policy: terms.policy, time: now)
+    return try await custody.operate(.operation(tenant)) { unit -> UInt64? in
+      guard try AuditLogStore.claimPublication(tenant: tenant, in: unit.database) else { return nil }
+      let writer = checkpointer.writer(of: tenant)
+      let kept = try checkpointer.firstKept(tenant)
+      let due = try writer.expirable(before: cutoff)
+      guard due > kept, let number = Int64(exactly: due) else { return kept }
+      if let last = try LogUpkeepStore.announced(tenant: tenant, in: unit.database) {
+        // More was announced, and this is what is due now: kept until that is due again.
+        if last.firstKept > number { return kept }
+        if last.firstKept == number, last.policy == terms.policy { return due }
+      }
+      // Also after a crash between a manifest and its row.
+      if let sealed = Int64(exactly: try writer.sealedUpTo()) {
+        try LogUpkeepStore.recordSeal(upTo: sealed, tenant: tenant, in: unit.database)
+      }
+      unit.record(.logEntriesExpired, codes: ["first_kept": String(due), "policy": terms.policy])
+      try LogUpkeepStore.recordAnnouncement(of: number, policy: terms.policy, tenant: tenant, in: unit.database)
+      return due
     }
-    try await deleteRows(before: firstKept, tenant)
-    logger.notice(
-      "entries of the log have had their time and are deleted",
-      metadata: ["tenant": "\(tenant)", "first_kept": "\(firstKept)"])
+  }
+
+  /// Removes from the archive, then from the database, whatever there is before `firstKept`. The retention note is there
+  /// before the bundles go, so it says nothing about them: each time it is looked again.
+  private func finish(
+    _ tenant: TenantID, before firstKept: UInt64, _ terms: LogTerms, now: Int64, batches: Int
+  ) async throws -> UInt64? {
+    if firstKept == 0 { return 0 }
+    let checkpointer = checkpointer
+    let before = try await working(tenant) { transaction -> UInt64? in
+      guard try AuditLogStore.claimPublication(tenant: tenant, in: transaction) else { return nil }
+      let writer = checkpointer.writer(of: tenant)
+      let kept = try checkpointer.firstKept(tenant)
+      // Another replica has come further, or what is sealed ends before.
+      guard kept <= firstKept, try writer.sealedUpTo() >= firstKept else { return nil }
+      try writer.expire(before: firstKept, policy: terms.policy, time: now)
+      return kept
+    }
+    guard let before else { return nil }
+    try await deleteRows(before: firstKept, tenant, batches: batches)
+    if before < firstKept {
+      logger.notice(
+        "entries of the log have had their time and are deleted",
+        metadata: ["tenant": "\(tenant)", "first_kept": "\(firstKept)"])
+    }
     return firstKept
   }
 
-  private func deleteRows(before firstKept: UInt64, _ tenant: TenantID) async throws {
+  private func deleteRows(before firstKept: UInt64, _ tenant: TenantID, batches: Int) async throws {
     guard let end = Int64(exactly: firstKept), end > 0 else { return }
     var gone: Int64 = 1
-    while gone > 0 {
+    var left = batches
+    while gone > 0, left > 0 {
+      left -= 1
       gone = try await working(tenant) { transaction in
         try LogUpkeepStore.deleteSealed(before: end, limit: Self.batchSize, tenant: tenant, in: transaction)
           + Int64(
@@ -142,6 +179,21 @@ public struct LogUpkeep: Sendable {
       }
     }
   }
+
+  /// The time by which entries are deleted: the earlier one of the host's and the database's. Nil when they are so far
+  /// apart that one of them must be wrong.
+  private func agreed(_ host: Int64, _ database: Int64?) -> Int64? {
+    guard let database else { return nil }
+    guard (host - database).magnitude <= Self.toleratedSkew else {
+      logger.error(
+        "no entries are deleted while the clocks differ",
+        metadata: ["host": "\(host)", "database": "\(database)"])
+      return nil
+    }
+    return min(host, database)
+  }
+
+  private static let toleratedSkew: UInt64 = 300_000_000
 
   // MARK: Partitions
 
@@ -165,13 +217,17 @@ public struct LogUpkeep: Sendable {
   /// the place of each. Returns their names.
   ///
   /// The database checks that much again, under a lock that keeps every writer away for that moment; when it doesn't get
-  /// the lock within a second, it is left for another time.
+  /// the lock within a second, it is left for another time; so it is while its clock and the host's, `now`, differ by
+  /// more than five minutes.
   @discardableResult
   public func dropPartitions(
     for tenants: [TenantID], _ terms: @Sendable (TenantID) -> LogTerms, now: Int64 = Microseconds.now()
   ) async throws -> [String] {
     guard let first = tenants.first else { return [] }
-    let partitions = try await working(first) { try LogUpkeepStore.partitions(in: $0) }
+    let (partitions, clock) = try await working(first) {
+      (try LogUpkeepStore.partitions(in: $0), try LogUpkeepStore.clock(in: $0))
+    }
+    guard let now = agreed(now, clock) else { return [] }
     var dropped: [String] = []
     for partition in partitions {
       var isInUse = false

@@ -26,7 +26,36 @@ enum LogUpkeepStore {
       """)
   }
 
-  /// Deletes at most `limit` rows of sealed entries before `end`; returns how many went.
+  /// What the log's last entry about deleted entries says: the first one that is kept, and by which policy. Nil before
+  /// there was one.
+  static func announced(tenant: TenantID, in transaction: Transaction) throws -> (firstKept: Int64, policy: String)? {
+    guard
+      let row = try transaction.query(
+        "SELECT announced, announced_policy FROM audit.seals WHERE tenant_id = \(tenant.uuid)"
+      ).first, let policy = try row.decode("announced_policy", as: String?.self)
+    else { return nil }
+    return (try row.decode("announced", as: Int64.self), policy)
+  }
+
+  /// Notes what the entry says that this transaction adds. A seal is recorded before.
+  static func recordAnnouncement(
+    of firstKept: Int64, policy: String, tenant: TenantID, in transaction: Transaction
+  ) throws {
+    try transaction.execute(
+      """
+      UPDATE audit.seals SET announced = \(firstKept), announced_policy = \(policy)
+      WHERE tenant_id = \(tenant.uuid)
+      """)
+  }
+
+  /// The database's clock, in microseconds since 1970.
+  static func clock(in transaction: Transaction) throws -> Int64? {
+    try transaction.query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now").first?
+      .decode("now", as: Int64.self)
+  }
+
+  /// Deletes at most `limit` rows of sealed entries before `end`, and never more than ten thousand; returns how many
+  /// went.
   static func deleteSealed(before end: Int64, limit: Int64, tenant: TenantID, in transaction: Transaction) throws
     -> Int64
   {

@@ -8,6 +8,7 @@ public import Signing
 /// 1. The new key is made in a file beside the old one, `<path>.next`, and is durable.
 /// 2. Each log gets an entry `log.key_rotated` and is published: the checkpoint that covers it is signed by both keys.
 /// 3. When every log has it, the old key's file becomes `<path>.<key id>.retired` and the new one takes its place.
+/// 4. The logs that were begun meanwhile, and may have begun with the old key, get it as well.
 ///
 /// Each step may be repeated: whoever was interrupted runs it again. Other replicas go on meanwhile, and read the key's
 /// files when they meet a key that they don't have.
@@ -30,7 +31,8 @@ public struct SigningKeyRotation: Sendable {
     public let newKey: VerifyingKey
     /// The logs that have it, with the verifier key that auditors need from now on.
     public let rotated: [(tenant: TenantID, key: String)]
-    /// The logs that don't have it yet.
+    /// The logs that don't have it yet. After the replacement: logs that began meanwhile, and that another replica kept
+    /// publishing; they go on with the retired key until the next rotation.
     public let waiting: [TenantID]
     /// Logs whose tenants have left; they keep their keys.
     public let closed: [TenantID]
@@ -40,11 +42,12 @@ public struct SigningKeyRotation: Sendable {
 
   private let custody: Custody
   private let checkpointer: Checkpointer
-  private let afterStep: @Sendable (Step) throws -> Void
+  private let afterStep: @Sendable (Step) async throws -> Void
 
   /// - Parameter afterStep: called after each step that is committed; for fault injection.
   public init(
-    custody: Custody, checkpointer: Checkpointer, afterStep: @escaping @Sendable (Step) throws -> Void = { _ in }
+    custody: Custody, checkpointer: Checkpointer,
+    afterStep: @escaping @Sendable (Step) async throws -> Void = { _ in }
   ) {
     self.custody = custody
     self.checkpointer = checkpointer
@@ -58,26 +61,52 @@ public struct SigningKeyRotation: Sendable {
   public func run(_ wanted: [TenantID]? = nil) async throws -> Outcome {
     guard let path = checkpointer.keys.path else { throw CustodyError(.unavailable, field: "signing_key") }
     let next = try nextKey(path)
-    try afterStep(.keyMade)
+    try await afterStep(.keyMade)
     var rotated: [(tenant: TenantID, key: String)] = []
     var waiting: [TenantID] = []
     var closed: [TenantID] = []
-    for tenant in try await custody.tenants().map(\.id) {
-      let key = try NoteKey(name: custody.origin(of: tenant).text, key: next.publicKey)
-      switch try await rotate(tenant, to: key, isWanted: wanted?.contains(tenant) ?? true) {
+    func note(_ state: LogState, _ tenant: TenantID, _ key: NoteKey) {
+      switch state {
       case .rotated: rotated.append((tenant, key.text))
       case .waiting: waiting.append(tenant)
       case .closed: closed.append(tenant)
       }
     }
+    for tenant in try await custody.tenants().map(\.id) {
+      let key = try noteKey(next, tenant)
+      note(try await rotate(tenant, to: key, isWanted: wanted?.contains(tenant) ?? true), tenant, key)
+    }
     let retired = waiting.isEmpty ? try replace(path) : nil
-    if retired != nil { try afterStep(.replaced) }
+    if retired != nil {
+      try await afterStep(.replaced)
+      // Whatever tenant comes after these begins with the new key: it is read before a log's first checkpoint.
+      let done = Set(rotated.map(\.tenant) + closed)
+      for tenant in try await custody.tenants().map(\.id) where !done.contains(tenant) {
+        let key = try noteKey(next, tenant)
+        note(try await catchUp(tenant, to: key), tenant, key)
+      }
+    }
     return Outcome(newKey: next.publicKey, rotated: rotated, waiting: waiting, closed: closed, retired: retired)
   }
 
   // MARK: One log
 
   private enum LogState { case rotated, waiting, closed }
+
+  private func noteKey(_ key: SigningKey, _ tenant: TenantID) throws -> NoteKey {
+    try NoteKey(name: custody.origin(of: tenant).text, key: key.publicKey)
+  }
+
+  /// A log that was begun while the others were rotated. It is published first: only with a checkpoint does it have a
+  /// key, and another replica may be about to sign that with the old one.
+  private func catchUp(_ tenant: TenantID, to next: NoteKey) async throws -> LogState {
+    do {
+      try await publish(tenant)
+      return try await rotate(tenant, to: next, isWanted: true)
+    } catch let error as CustodyError where error.code == .unavailable {
+      return .waiting
+    }
+  }
 
   private func rotate(_ tenant: TenantID, to next: NoteKey, isWanted: Bool) async throws -> LogState {
     if try checkpointer.signer(of: tenant).verifierKey() == next { return .rotated }
@@ -86,12 +115,12 @@ public struct SigningKeyRotation: Sendable {
     guard isWanted else { return .waiting }
     // Before, so that what the entry says of the old key is read off the archive.
     try await publish(tenant)
-    if try await announce(tenant, next) { try afterStep(.announced(tenant)) }
+    if try await announce(tenant, next) { try await afterStep(.announced(tenant)) }
     try await publish(tenant)
     guard try checkpointer.signer(of: tenant).verifierKey() == next else {
       throw CustodyError(.unavailable, field: "signing_key")
     }
-    try afterStep(.published(tenant))
+    try await afterStep(.published(tenant))
     return .rotated
   }
 

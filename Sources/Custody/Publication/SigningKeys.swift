@@ -6,7 +6,7 @@ import Synchronization
 /// that were replaced.
 ///
 /// Which of them signs a tenant's checkpoints is said by the log itself. The files are read again when a key is asked
-/// for that isn't known: so every replica follows a rotation that another process made.
+/// for that isn't known, and before a log begins: so every replica follows a rotation that another process made.
 public final class SigningKeys: Sendable {
   /// The file of the key in use; nil for keys that are only in memory.
   public let path: String?
@@ -39,9 +39,15 @@ public final class SigningKeys: Sendable {
 
   /// Reads the files again: another process may have made or replaced a key. What can't be read stays as it was.
   public func reload() {
-    guard let path, let current = try? SigningKeyFile.load(from: path) else { return }
-    let others = Self.others(beside: path)
-    known.withLock { $0 = Known(current: current, others: others) }
+    guard let path else { return }
+    for _ in 0..<3 {
+      guard let current = try? SigningKeyFile.load(from: path) else { return }
+      let others = Self.others(beside: path)
+      // Once more: the key may have been replaced before the others were read.
+      guard let again = try? SigningKeyFile.load(from: path), again.publicKey == current.publicKey else { continue }
+      known.withLock { $0 = Known(current: current, others: others) }
+      return
+    }
   }
 
   /// Where the next key waits until every log has taken it over.

@@ -175,16 +175,22 @@ public struct StartupComparison: Sendable {
     if checkpoint.size > UInt64(head.size) {
       findings.append(.behindArchive(tenant: tenant, database: head.size, archive: checkpoint.size))
     }
-    // Rows before that may be gone, since their time in the database is over.
-    let rowsFrom = UInt64(try LogUpkeepStore.rowsFrom(tenant: tenant, in: transaction))
-    let first = max(common - min(common, comparedEntries), min(common, rowsFrom))
-    let stored = try AuditLogStore.entries(
-      from: Int64(first), limit: Int(common - first), tenant: tenant, in: transaction)
-    let published = try writer.reader.leafHashes(in: first..<common, size: checkpoint.size)
-    for (offset, leaf) in published.enumerated()
-    where offset >= stored.count || MerkleTree.leafHash(stored[offset]) != leaf {
-      findings.append(.differsFromArchive(tenant: tenant, sequence: first + UInt64(offset)))
-      break
+    let first = Int64(common - min(common, comparedEntries))
+    let published = try writer.reader.leafHashes(in: UInt64(first)..<common, size: checkpoint.size)
+    var start = first
+    while start < Int64(common) {
+      let page = try ArchiveComparisonStore.page(
+        from: start, before: Int64(common), limit: Int(comparedEntries), tenant: tenant, in: transaction)
+      let stored = Dictionary(grouping: page.rows, by: \.sequence)
+      for (sequence, leaf) in zip(start..<page.end, published.dropFirst(Int(start - first))) {
+        let rows = stored[sequence] ?? []
+        // Their time in the database is over.
+        if rows.isEmpty && sequence < page.rowsFrom { continue }
+        if rows.count == 1 && rows.allSatisfy({ MerkleTree.leafHash($0.bytes) == leaf }) { continue }
+        findings.append(.differsFromArchive(tenant: tenant, sequence: UInt64(sequence)))
+        return findings
+      }
+      start = page.end
     }
     return findings
   }
@@ -201,8 +207,10 @@ public struct StartupComparison: Sendable {
     }
     if missing.isEmpty { return [] }
     // The ledger once more: what was erased since it was read is in it before the database says so.
-    return missing.subtracting(
-      try ledger.records().filter { $0.tenant == tenant.uuid }.map { SubjectID($0.subject) })
+    try ledger.forEach { record in
+      if record.tenant == tenant.uuid { missing.remove(SubjectID(record.subject)) }
+    }
+    return missing
   }
 }
 

@@ -74,6 +74,20 @@ enum LogReadingStore {
     ).first?.decode("entry", as: [UInt8].self)
   }
 
+  /// The first `limit` published checkpoints above a size, ascending, with their notes.
+  static func checkpoints(above size: Int64, limit: Int, tenant: TenantID, in transaction: Transaction) throws
+    -> [PublishedCheckpoint]
+  {
+    try transaction.query(
+      """
+      SELECT size, note FROM audit.checkpoints
+      WHERE tenant_id = \(tenant.uuid) AND size > \(size) ORDER BY size LIMIT \(limit)
+      """
+    ).map {
+      PublishedCheckpoint(size: try $0.decode("size", as: Int64.self), note: try $0.decode("note", as: String.self))
+    }
+  }
+
   private static func decode(_ row: Row) throws -> Stored {
     (try row.decode("seq", as: Int64.self), try row.decode("entry", as: [UInt8].self))
   }

@@ -69,6 +69,8 @@ struct LogImport: Sendable {
         if kept > UInt64(head.size) {
           // Their bodies have had their time: the hashes in the tiles are what the chain goes on from.
           let skipped = try Self.head(before: kept, writer.reader, checkpoint, head)
+          // The database lets go only what it knows to be published.
+          try checkpointer.restoreCheckpoints(upTo: checkpoint.size, tenant: tenant, in: transaction)
           try AuditLogStore.skip(
             to: kept, leaf: skipped.leaf, sealedUpTo: try writer.sealedUpTo(), isClosed: kept == checkpoint.size,
             tenant: tenant, in: transaction)

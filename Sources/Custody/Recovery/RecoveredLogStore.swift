@@ -79,9 +79,9 @@ extension AuditLogStore {
       UPDATE audit.heads SET size = \(Int64(kept)), leaf_hash = \(leaf.bytes) WHERE tenant_id = \(tenant.uuid)
       """)
     try LogUpkeepStore.recordSeal(upTo: Int64(sealed), tenant: tenant, in: transaction)
+    if isClosed { try LogUpkeepStore.close(tenant: tenant, at: Microseconds.now(), in: transaction) }
     // From here on rows before that number may be missing; those that there are go with the next upkeep.
     _ = try LogUpkeepStore.deleteSealed(before: Int64(kept), limit: 0, tenant: tenant, in: transaction)
-    if isClosed { try LogUpkeepStore.close(tenant: tenant, at: Microseconds.now(), in: transaction) }
   }
 
   /// Every completed erasure that the log has, by subject; the first one where there are two.

@@ -18,6 +18,8 @@ struct BackgroundWork: Service {
   private let logger: Logger
   private let wakes: AsyncStream<Void>
   private let waker: AsyncStream<Void>.Continuation
+  private let upkeepWakes: AsyncStream<Void>
+  private let upkeepWaker: AsyncStream<Void>.Continuation
 
   init(
     runner: ErasureRunner, custody: Custody, checkpointer: Checkpointer, rights: SubjectRights,
@@ -32,6 +34,7 @@ struct BackgroundWork: Service {
     upkeep = LogUpkeep(custody: custody, checkpointer: checkpointer, logger: logger)
     self.logger = logger
     (wakes, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    (upkeepWakes, upkeepWaker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
   /// Begins the next round now.
@@ -40,29 +43,40 @@ struct BackgroundWork: Service {
   /// Works until the service is asked to stop; a round that began is finished.
   func run() async throws {
     await withGracefulShutdownHandler {
+      // By itself: a long log holds up no checkpoint and no erasure. It isn't cancelled with the group: a pass that
+      // began is finished, and has a bound.
+      async let keeping: Void = keepLogs()
       await withTaskGroup(of: Void.self) { group in
         group.addTask { await self.tick() }
         var beat = Pace(.seconds(min(60, max(1, (settings.heartbeatSeconds ?? 240) / 4))))
         var cleaned = Pace(.seconds(60))
-        var kept = Pace(.seconds(3_600))
         for await _ in wakes {
           await round(withHeartbeats: beat.isTime())
-          if cleaned.isTime() {
-            await cleanUp()
-            await sealLogs()
-          }
-          if kept.isTime() { await expireLogs() }
+          if cleaned.isTime() { await cleanUp() }
         }
         group.cancelAll()
       }
+      await keeping
     } onGracefulShutdown: {
       waker.finish()
+      upkeepWaker.finish()
+    }
+  }
+
+  /// Seals logs every minute, and deletes what has had its time every hour, until the service is asked to stop.
+  private func keepLogs() async {
+    var sealed = Pace(.seconds(60))
+    var expired = Pace(.seconds(3_600))
+    for await _ in upkeepWakes where timeline.isServing {
+      if sealed.isTime() { await sealLogs() }
+      if expired.isTime() { await expireLogs() }
     }
   }
 
   private func tick() async {
     while !Task.isCancelled {
       waker.yield()
+      upkeepWaker.yield()
       do { try await Task.sleep(for: .seconds(settings.checkpointSeconds)) } catch { return }
     }
   }
@@ -118,7 +132,7 @@ struct BackgroundWork: Service {
     guard timeline.isServing else { return }
     await attempt("list tenants") {
       for tenant in try await custody.tenants() {
-        await attempt("seal a log") { try await upkeep.seal(tenant.id) }
+        await attempt("seal a log") { try await upkeep.seal(tenant.id, limit: Self.segmentsPerPass) }
       }
     }
   }
@@ -134,11 +148,19 @@ struct BackgroundWork: Service {
       let tenants = try await custody.tenants().map(\.id)
       await attempt("make partitions") { try await upkeep.makePartitions(for: tenants) }
       for tenant in tenants {
-        await attempt("delete entries that have had their time") { try await upkeep.expire(tenant, terms(tenant)) }
+        await attempt("delete entries that have had their time") {
+          try await upkeep.expire(
+            tenant, terms(tenant), segments: Self.segmentsPerPass, batches: Self.batchesPerPass)
+        }
       }
       await attempt("drop partitions") { try await upkeep.dropPartitions(for: tenants, terms) }
     }
   }
+
+  /// How many segments of each log are sealed in one pass: 4,000 entries a second, at one pass a minute.
+  private static let segmentsPerPass = 4
+  /// How many batches of ten thousand rows of each log are deleted in one pass; most of them go with a partition.
+  private static let batchesPerPass = 100
 
   private func attempt<Result>(_ what: String, _ work: () async throws -> Result) async {
     do {

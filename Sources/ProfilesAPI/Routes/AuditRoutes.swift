@@ -27,9 +27,11 @@ struct AuditRoutes {
       use: gate.admitting(.auditRead, purpose: .audit) { call in
         let tenant = call.context.tenant
         let path = checkpointer.folder(of: tenant) + "/vkey"
-        let lines = try await threads.runIfActive { FileManager.default.contents(atPath: path) }
-        // Before the first publication there is one key, and no file yet.
-        let bytes = try lines.map(Array.init) ?? Array((checkpointer.signer(of: tenant).verifierKey().text + "\n").utf8)
+        let bytes = try await threads.runIfActive {
+          // Before the first publication there is one key, and no file yet.
+          try FileManager.default.contents(atPath: path).map(Array.init)
+            ?? Array((checkpointer.signer(of: tenant).verifierKey().text + "\n").utf8)
+        }
         return StaticFile(bytes, .text, .changes).response(to: call.request)
       })
     router.get(
@@ -43,17 +45,12 @@ struct AuditRoutes {
       use: gate.admitting(.auditRead, purpose: .audit) { call in
         let query = try ListQuery(call.request, allowed: ["above", "limit"])
         let above = try query.value("above", Self.size)
-        let reader = ArchiveReader(folder: checkpointer.folder(of: call.context.tenant))
-        let limit = try query.limit()
-        let found = try await threads.runIfActive {
-          try reader.checkpoints(above: above, limit: limit).map { ($0, try reader.checkpoint(size: $0).text) }
-        }
+        let found = try await log.checkpoints(above: above, limit: query.limit(), call.context)
         return try .json(
           .object([
             JSONMember(
               "items",
-              .array(
-                found.map { .object([JSONMember("size", .integer(Int64(clamping: $0))), member("note", $1)]) }))
+              .array(found.map { .object([JSONMember("size", .integer($0.size)), member("note", $0.note)]) }))
           ]))
       })
     router.get(
@@ -76,9 +73,13 @@ struct AuditRoutes {
       use: gate.admitting(.auditRead, purpose: .audit) { call in
         let tenant = call.context.tenant.uuid
         let lines = try await threads.runIfActive {
-          try ledger.records().filter { $0.tenant == tenant }.compactMap(\.line).joined()
+          var lines: [UInt8] = []
+          try ledger.forEach { record in
+            if record.tenant == tenant, let line = record.line { lines += line.utf8 }
+          }
+          return lines
         }
-        return StaticFile(Array(lines.utf8), .text, .changes).response(to: call.request)
+        return StaticFile(lines, .text, .changes).response(to: call.request)
       })
     router.get(
       "/audit/tile/**",
@@ -112,21 +113,5 @@ struct AuditRoutes {
   private static func size(_ text: String) -> UInt64? {
     guard let size = UInt64(text), String(size) == text else { return nil }
     return size
-  }
-}
-
-extension ArchiveReader {
-  /// The sizes of the exported checkpoints above `size`, ascending, at most `limit`; from the first one on without it.
-  fileprivate func checkpoints(above size: UInt64?, limit: Int) throws(AuditError) -> [UInt64] {
-    var found = try checkpointSizes(above: size ?? 0)
-    if size == nil {
-      do {
-        _ = try checkpoint(size: 0)
-        found.insert(0, at: 0)
-      } catch let error where error.code == .missing {
-        // A log whose first publication had entries already.
-      }
-    }
-    return Array(found.prefix(limit))
   }
 }

@@ -83,7 +83,8 @@ public enum DataRegistry {
       columns: ColumnDeclaration.neutral("tenant_id", "size", "root", "note", "published_at")),
     TableDeclaration(
       schema: "audit", name: "seals", onErasure: .notOfASubject("one row a tenant"),
-      columns: ColumnDeclaration.neutral("tenant_id", "sealed_up_to", "sealed_at", "rows_from")),
+      columns: ColumnDeclaration.neutral(
+        "tenant_id", "sealed_up_to", "sealed_at", "rows_from", "announced", "announced_policy")),
     TableDeclaration(
       schema: "audit", name: "cosignatures", onErasure: .notOfASubject("signatures of witnesses"),
       columns: ColumnDeclaration.neutral(

@@ -8,11 +8,16 @@ import Signing
 /// not be ahead of), then the comparison with the checkpoint that was held, the checkpoints between both and the
 /// manifests; only then the new checkpoint takes the place of the old one. Whatever stops it, the folder holds a log
 /// that was accepted.
+///
+/// Entries may be deleted at the end of their time meanwhile: then the retention note is newer than the checkpoint, and
+/// what the note repeats from the log is not under it yet. The checkpoint is fetched again, and what it covers besides.
 struct LogDownload {
   /// The largest erasure ledger of one tenant that is taken, in bytes.
   static let maximumLedgerBytes = 64 << 20
   /// How many files are asked for at once.
   static let concurrency = 8
+  /// How many checkpoints are tried when entries are being deleted meanwhile.
+  static let attempts = 3
 
   /// What an export did.
   struct Outcome: Sendable, Equatable {
@@ -36,6 +41,21 @@ struct LogDownload {
 
   /// Downloads, compares, and accepts.
   func run() async throws -> Outcome {
+    var earlier: [TilePath] = []
+    for _ in 1..<Self.attempts {
+      if let outcome = try await attempt(&earlier, isLast: false) { return outcome }
+    }
+    if let outcome = try await attempt(&earlier, isLast: true) { return outcome }
+    throw Self.unannounced
+  }
+
+  /// Tries one checkpoint.
+  ///
+  /// - Parameters:
+  ///   - earlier: the files of the checkpoints that were tried before.
+  ///   - isLast: whether the log is refused when the retention note doesn't go with it.
+  /// - Returns: `nil` when the retention note is newer than the checkpoint.
+  private func attempt(_ earlier: inout [TilePath], isLast: Bool) async throws -> Outcome? {
     let remote = RemoteLog(client: client)
     // The checkpoint first: whatever key signed it is among those that are named afterwards.
     let (note, head) = try await remote.checkpoint()
@@ -47,29 +67,39 @@ struct LogDownload {
     let places = TilePlan.places(size: head.size)
     let trusted = Set(TilePlan.places(size: held?.size ?? 0))
     let missing = places.filter { !log.has($0) || (again && !trusted.contains($0)) }
+    let lacking: [TilePath]
     let ledger: [UInt8]
     let signed: [NoteKey]
+    let retention: OfferedRetention?
     let exported: [RemoteLog.ExportedCheckpoint]?
     let manifests: [SignedNote]
     do {
-      let lacking = try await download(missing, remote)
+      lacking = try await download(missing, remote)
       ledger = try await downloadLedger()
       let files = FetchedLog(reader: log.reader) { place in try await fetch(place, remote) }
       signed = try await KeySuccession(remote: remote, log: files, note: note, head: head)
         .believed(offered, known: known, held: held?.size ?? 0)
-      let expired = try await downloadRetention(remote, keys: signed, head)
+      let expired: UInt64
+      (retention, expired) = try await downloadRetention(remote, keys: signed, head)
       try Self.permit(lacking, expired)
+      guard try isAnnounced(retention, head) else {
+        if isLast { throw Self.unannounced }
+        earlier += places
+        return nil
+      }
       try verify(held, head, expired: expired)
       exported = try await downloadCheckpoints(remote, head, keys: signed, files, note)
       // A copy without all checkpoints can't be compared with the manifests that count them.
       manifests = exported == nil ? [] : try await downloadManifests(remote, head, keys: signed)
     } catch let failure as Failure where failure.status == .notValid {
       // Files of a log that isn't the one held must not be taken for good ones the next time.
-      let doubtful = places.filter { !trusted.contains($0) }
+      let doubtful = (earlier + places).filter { !trusted.contains($0) }
       log.remove(doubtful + doubtful.map(\.full).filter { !trusted.contains($0) })
       throw failure
     }
     try log.writeLedger(ledger)
+    // Where nothing is missing here, the log is whole without the note, and until it is there the old one will do.
+    if let retention, !lacking.isEmpty { try log.write(retention: retention.note) }
     try log.accept(note, keys: signed)
     for checkpoint in exported ?? [] { try log.write(checkpoint.note, checkpoint: checkpoint.size) }
     if !log.hasCheckpoint(head.size) {
@@ -77,8 +107,9 @@ struct LogDownload {
     }
     let count = log.manifestCount()
     for (index, manifest) in manifests.enumerated() { try log.write(manifest, manifest: count + UInt64(index)) }
+    if let retention, lacking.isEmpty { try log.write(retention: retention.note) }
     let needed = Set(places)
-    log.remove(trusted.filter { !$0.isFull && !needed.contains($0) })
+    log.remove((earlier + trusted).filter { !$0.isFull && !needed.contains($0) })
     log.removeLeftovers()
     return Outcome(checkpoint: head, heldBefore: held?.size, files: missing.count, folder: log.folder)
   }
@@ -178,32 +209,36 @@ struct LogDownload {
     Failure(.notValid, "the server lacks \(place.text), which its checkpoint covers")
   }
 
-  /// Takes over the note that says which entries may be missing, and gives the first one that is kept.
-  private func downloadRetention(_ remote: RemoteLog, keys: [NoteKey], _ head: Checkpoint) async throws -> UInt64 {
-    var before: UInt64 = 0
-    if let held = try log.retention() { before = try Self.firstKept(held, keys, head, "the held retention note") }
+  /// The note that says which entries may be missing, if it is another one than the one held, and the first entry that
+  /// is kept.
+  private func downloadRetention(
+    _ remote: RemoteLog, keys: [NoteKey], _ head: Checkpoint
+  ) async throws -> (OfferedRetention?, UInt64) {
+    let held = try log.retention().map { note throws(Failure) in
+      try OfferedRetention(note, keys: keys, origin: head.origin, name: "the held retention note")
+    }
+    let before = held?.content.firstKept ?? 0
     guard let note = try await remote.retention() else {
       guard before == 0 else { throw Failure(.notValid, "the server has no retention note any more") }
-      return 0
+      return (nil, 0)
     }
-    let firstKept = try Self.firstKept(note, keys, head, "the server's retention note")
-    guard firstKept >= before else { throw Failure(.notValid, "the server's retention note goes back") }
-    try log.write(retention: note)
-    return firstKept
+    let offered = try OfferedRetention(
+      note, keys: keys, origin: head.origin, name: "the server's retention note")
+    guard offered.content.firstKept >= before else {
+      throw Failure(.notValid, "the server's retention note goes back")
+    }
+    // What is held was compared with an older checkpoint already.
+    return (note == held?.note ? nil : offered, offered.content.firstKept)
   }
 
-  private static func firstKept(
-    _ note: SignedNote, _ keys: [NoteKey], _ head: Checkpoint, _ name: String
-  ) throws(Failure) -> UInt64 {
-    do {
-      try note.verified(by: keys)
-      let retention = try RetentionNote(parsing: note.body)
-      guard retention.origin.text == head.origin else { throw Failure(.notValid, "\(name) is of another log") }
-      return retention.firstKept
-    } catch let failure as Failure {
-      throw failure
-    } catch { throw Failure(.notValid, "\(name): \(error)") }
+  private func isAnnounced(_ retention: OfferedRetention?, _ head: Checkpoint) throws(Failure) -> Bool {
+    do { return try retention?.isAnnounced(in: log.reader, size: head.size) ?? true } catch {
+      throw Failure(.notValid, "the downloaded log: \(error)")
+    }
   }
+
+  private static let unannounced = Failure(
+    .notValid, "no entry that the server's checkpoint covers says what its retention note says")
 
   /// The checkpoints that are not here yet, each compared with the log; nil when the service doesn't list them.
   private func downloadCheckpoints(

@@ -16,6 +16,9 @@ struct WitnessRound {
     case unchanged(Checkpoint)
   }
 
+  /// In how many rounds in a row the log may be shorter than before: the last one is a rollback.
+  static let shorterRounds = 3
+
   let remote: RemoteLog
   let state: WitnessState
   /// The witness's key and the name that it signs under.
@@ -66,10 +69,11 @@ struct WitnessRound {
     if try state.witness() == nil { try state.write(witness: witness) }
     if try state.keys() != signed { try state.write(keys: signed) }
     try state.write(checkpoint: note)
+    try state.clearShorterRounds()
     return try await cosign(note, head)
   }
 
-  /// A checkpoint that is not larger than the one held: the same one, or a conflict.
+  /// A checkpoint that is not larger than the one held: the same one, an old answer, or a conflict.
   private func again(
     _ note: SignedNote, _ head: Checkpoint, _ held: (note: SignedNote, head: Checkpoint)
   ) async throws -> Outcome {
@@ -77,27 +81,53 @@ struct WitnessRound {
     // Of the held size, a key counts that signed then: a retired one that was stolen later shows nothing.
     let entitled = head.size < held.head.size ? known : known.filter { KeySuccession.isSigned(held.note, by: $0) }
     do { try note.verified(by: entitled) } catch { throw Failure(.notValid, "the server's checkpoint: \(error)") }
-    guard head.size == held.head.size, head.root == held.head.root else {
-      let kind: WitnessState.ConflictKind = head.size < held.head.size ? .rollback : .fork
-      throw try stop(kind, held: held.note, shown: note, proof: "")
-    }
+    guard head.size == held.head.size else { throw try await shorter(note, head, held) }
+    guard head.root == held.head.root else { throw try stop(.fork, held: held.note, shown: note, proof: "") }
+    try state.clearShorterRounds()
     if let submitted = try state.submitted(), submitted.body == held.note.body { return .unchanged(head) }
     return try await cosign(held.note, head)
+  }
+
+  /// A checkpoint that is smaller than the one held: a fork when other entries are proved; else, since a cache or a
+  /// replica that lags may have answered, a rollback only when it isn't the first time in a row.
+  private func shorter(
+    _ note: SignedNote, _ head: Checkpoint, _ held: (note: SignedNote, head: Checkpoint)
+  ) async throws -> Failure {
+    if let proof = try await forkProof(head, held) {
+      return try stop(.fork, held: held.note, shown: note, proof: proof)
+    }
+    let count = try state.shorterRounds() + 1
+    guard count < Self.shorterRounds else { return try stop(.rollback, held: held.note, shown: note, proof: "") }
+    try state.write(shorterRounds: count)
+    return Failure(
+      .notValid,
+      "the log is shorter than before (\(head.size) entries, not \(held.head.size)), for the \(count). of "
+        + "\(Self.shorterRounds) rounds in a row; nothing is signed")
+  }
+
+  /// What proves that the log held doesn't begin with a smaller checkpoint; nil when it does, or nothing is proved.
+  private func forkProof(
+    _ head: Checkpoint, _ held: (note: SignedNote, head: Checkpoint)
+  ) async throws -> String? {
+    let log = try files()
+    do {
+      guard case .forks(let proof) = try await PrefixProof.compare(head, with: held.note, held.head, in: log) else {
+        return nil
+      }
+      return proof
+    } catch let error as CancellationError {
+      throw error
+    } catch {
+      // Without the files of the longer log nothing is shown; that doesn't excuse the service.
+      return nil
+    }
   }
 
   /// Verifies a checkpoint that is larger than the one held, or the first one, and gives the log's keys.
   private func verified(
     _ note: SignedNote, _ head: Checkpoint, _ held: (note: SignedNote, head: Checkpoint)?
   ) async throws -> [NoteKey] {
-    let tiles = try state.emptyTiles()
-    let remote = remote
-    let files = FetchedLog(reader: ArchiveReader(folder: tiles)) { place in
-      guard let found = try await remote.found(place) else { return false }
-      let path = "\(tiles)/\(found.place.text)"
-      try PrivateFile.makeFolder((path as NSString).deletingLastPathComponent)
-      try PrivateFile.write(found.bytes, to: path)
-      return true
-    }
+    let files = try files()
     do {
       let offered = try await remote.keys()
       let succession = KeySuccession(remote: remote, log: files, note: note, head: head)
@@ -110,6 +140,19 @@ struct WitnessRound {
       case .forks(let proof): throw try stop(.fork, held: held.note, shown: note, proof: proof)
       }
     } catch let error as AuditError { throw Failure(.notValid, "the server's log: \(error)") }
+  }
+
+  /// The service's files, downloaded for this round.
+  private func files() throws(Failure) -> FetchedLog {
+    let tiles = try state.emptyTiles()
+    let remote = remote
+    return FetchedLog(reader: ArchiveReader(folder: tiles)) { place in
+      guard let found = try await remote.found(place) else { return false }
+      let path = "\(tiles)/\(found.place.text)"
+      try PrivateFile.makeFolder((path as NSString).deletingLastPathComponent)
+      try PrivateFile.write(found.bytes, to: path)
+      return true
+    }
   }
 
   /// Which of the server's keys are believed to begin with: those held, those given, or else those that signed.

@@ -10,6 +10,7 @@ import Glibc
 /// checkpoint    the newest checkpoint that was verified: written, durably, before anything is signed
 /// cosigned      the last note that was signed: a checkpoint with the witness's line
 /// submitted     the same note, once the service has it
+/// shorter       in how many rounds in a row the log was shorter than the checkpoint, if it was
 /// conflict/     what ended the witnessing for good: kind, held, shown, proof
 /// lock          held while a round is under way
 /// ```
@@ -32,7 +33,7 @@ struct WitnessState: Sendable {
     let held: SignedNote
     /// The one that the service showed.
     let shown: SignedNote
-    /// What leads from the shown root to other entries than those held; empty for a rollback.
+    /// What leads from the root of the larger checkpoint to other entries than the smaller one's; empty for a rollback.
     let proof: String
   }
 
@@ -99,6 +100,13 @@ struct WitnessState: Sendable {
   /// The last note that the service has.
   func submitted() throws(Failure) -> SignedNote? { try note("submitted") }
 
+  /// In how many rounds in a row the log was shorter than the checkpoint that was verified.
+  func shorterRounds() throws(Failure) -> Int {
+    guard let text = try line("shorter") else { return 0 }
+    guard let count = Int(text), count > 0, String(count) == text else { throw damaged("shorter") }
+    return count
+  }
+
   /// What ended the witnessing; nil as long as nothing did.
   func conflict() throws(Failure) -> Conflict? {
     guard FileManager.default.fileExists(atPath: conflictFolder) else { return nil }
@@ -120,6 +128,16 @@ struct WitnessState: Sendable {
   func write(cosigned note: SignedNote) throws(Failure) { try write(note.text, "cosigned") }
 
   func write(submitted note: SignedNote) throws(Failure) { try write(note.text, "submitted") }
+
+  func write(shorterRounds count: Int) throws(Failure) { try write("\(count)\n", "shorter") }
+
+  /// Forgets rounds in which the log was shorter.
+  func clearShorterRounds() throws(Failure) {
+    guard try shorterRounds() > 0 else { return }
+    // The path is passed as a C string for the call.
+    guard unsafe unlink(folder + "/shorter") == 0 else { throw Failure(.refused, "\(folder) can't be written") }
+    try synchronise(folder)
+  }
 
   /// Keeps the evidence: all of it under its name, or nothing.
   func write(_ conflict: Conflict) throws(Failure) {

@@ -12,6 +12,7 @@ struct WitnessStatus {
   private let head: Checkpoint?
   private let cosignedAt: UInt64?
   private let isSubmitted: Bool
+  private let shorterRounds: Int
 
   /// Reads a folder.
   init(_ state: WitnessState) throws(Failure) {
@@ -23,6 +24,7 @@ struct WitnessStatus {
     let keys = [witness].compactMap { $0 }
     cosignedAt = cosigned.flatMap { (try? $0.cosignatures(by: keys))?.first?.time }
     let submitted = try state.submitted()
+    shorterRounds = try state.shorterRounds()
     isSubmitted = head != nil && submitted?.body == head?.text
   }
 
@@ -33,7 +35,8 @@ struct WitnessStatus {
       JSONMember("origin", text(head?.origin)),
       JSONMember("size", head.map { .integer(Int64(clamping: $0.size)) } ?? .null),
       JSONMember("root", text(head?.root.base64)), JSONMember("cosigned_at", text(cosignedTime)),
-      JSONMember("submitted", .bool(isSubmitted)), JSONMember("conflict", text(conflict?.kind.rawValue)),
+      JSONMember("submitted", .bool(isSubmitted)), JSONMember("shorter_rounds", .integer(Int64(shorterRounds))),
+      JSONMember("conflict", text(conflict?.kind.rawValue)),
     ])
   }
 
@@ -42,6 +45,7 @@ struct WitnessStatus {
       ("folder", folder), ("witness", witness?.text ?? "(no round yet)"), ("log", head?.origin ?? "(none yet)"),
       ("size", head.map { String($0.size) } ?? "-"), ("root", head?.root.base64 ?? "-"),
       ("cosigned", cosignedTime ?? "-"), ("handed in", isSubmitted ? "yes" : "no"),
+      ("shorter", shorterRounds == 0 ? "no" : "in \(shorterRounds) rounds in a row"),
       ("conflict", conflict.map { "\($0.kind.rawValue), nothing is signed any more" } ?? "none"),
     ]
   }

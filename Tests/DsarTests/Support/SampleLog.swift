@@ -75,6 +75,14 @@ struct SampleLog {
   /// Seals everything published, as the end of the day does.
   func seal() throws { try writer.seal(now: Self.time(entries.count) + 2 * 86_400_000_000) }
 
+  /// Deletes the entries before `firstKept`, once an entry under the newest checkpoint says so.
+  mutating func expire(before firstKept: UInt64) throws {
+    let codes = ["first_kept": String(firstKept), "policy": "retention-1"]
+    try append(AuditRecord(action: .logEntriesExpired, codes: codes))
+    try publish(upTo: entries.count)
+    try writer.expire(before: firstKept, policy: "retention-1", time: Self.time(entries.count) + 3 * 86_400_000_000)
+  }
+
   /// A checkpoint of this log as it is, signed by whom the test likes.
   func checkpoint(size: Int, by signers: [NoteSigner]) throws -> SignedNote {
     let root = MerkleTree.root(of: entries[..<size].map(MerkleTree.leafHash))
