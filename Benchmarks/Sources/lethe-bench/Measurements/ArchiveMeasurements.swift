@@ -109,23 +109,9 @@ struct ArchiveOfEntries: Sendable {
 
   /// Verifies in a process of its own, whose memory nothing else has touched.
   func verify(workers: Int) async throws -> VerificationAccount {
-    let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    let arguments = [
-      "verify-child", "--folder", folder, "--key", try signer.verifierKey().text, "--workers", String(workers),
-    ]
-    let output = await onOwnThread { () -> Data? in
-      let process = Process()
-      process.executableURL = URL(fileURLWithPath: program)
-      process.arguments = arguments
-      let pipe = Pipe()
-      process.standardOutput = pipe
-      guard (try? process.run()) != nil else { return nil }
-      let data = pipe.fileHandleForReading.readDataToEndOfFile()
-      process.waitUntilExit()
-      return process.terminationStatus == 0 ? data : nil
-    }
-    guard let output else { throw Harness.Failure(description: "the process that verifies has failed") }
-    return try JSONDecoder().decode(VerificationAccount.self, from: output)
+    try await MeasuringChild.account(
+      VerificationAccount.self,
+      of: ["verify-child", "--folder", folder, "--key", try signer.verifierKey().text, "--workers", String(workers)])
   }
 }
 

@@ -121,22 +121,8 @@ struct RotationMeasurements {
   }
 
   private func rotate(_ installation: BenchInstallation) async throws -> RotationAccount {
-    let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    let arguments = [
-      "rotate-child", "--home", installation.folder, "--socket", installation.cluster.socketFolder,
-    ]
-    let output = await onOwnThread { () -> Data? in
-      let process = Process()
-      process.executableURL = URL(fileURLWithPath: program)
-      process.arguments = arguments
-      let pipe = Pipe()
-      process.standardOutput = pipe
-      guard (try? process.run()) != nil else { return nil }
-      let data = pipe.fileHandleForReading.readDataToEndOfFile()
-      process.waitUntilExit()
-      return process.terminationStatus == 0 ? data : nil
-    }
-    guard let output else { throw Harness.Failure(description: "the process that rotates has failed") }
-    return try JSONDecoder().decode(RotationAccount.self, from: output)
+    try await MeasuringChild.account(
+      RotationAccount.self,
+      of: ["rotate-child", "--home", installation.folder, "--socket", installation.cluster.socketFolder])
   }
 }
