@@ -10,30 +10,33 @@ struct RotationWork: Service {
   let timeline: TimelineGuard
   let logger: Logger
 
-  /// Looks once a minute until the service is asked to stop. A rotation that is under way then is left to the next
-  /// start.
+  /// Looks once a minute, and sooner when it could not look, until the service is asked to stop. A rotation that is
+  /// under way then is left to the next start.
   func run() async throws {
     await cancelWhenGracefulShutdown {
       while !Task.isCancelled {
+        var pause = Duration.seconds(60)
         do {
-          try await rotateIfDue()
+          if try await !rotateIfDue() { pause = .seconds(5) }
         } catch is CancellationError {
           return
         } catch {
           logger.error("a rotation did not go on", metadata: ["error": "\(error)"])
+          pause = .seconds(5)
         }
-        do { try await Task.sleep(for: .seconds(60)) } catch { return }
+        do { try await Task.sleep(for: pause) } catch { return }
       }
     }
   }
 
-  private func rotateIfDue() async throws {
-    guard timeline.isServing else { return }
+  /// False while nothing is served, and it can't be told.
+  private func rotateIfDue() async throws -> Bool {
+    guard timeline.isServing else { return false }
     let custody = parts.custody
     let schedule = RotationSchedule(days: parts.settings.rotationDays)
-    guard schedule.days != nil, let active = custody.keyringEpochs.last else { return }
+    guard schedule.days != nil, let active = custody.keyringEpochs.last else { return true }
     let isUnderWay = try await custody.rotation() != nil
-    guard isUnderWay || schedule.isDue(active, now: Int64(Date().timeIntervalSince1970)) else { return }
+    guard isUnderWay || schedule.isDue(active, now: Int64(Date().timeIntervalSince1970)) else { return true }
     let rotation = Rotation(
       custody: custody, backups: parts.settings.vaultBackups,
       // The service has other things to do: at most 5,000 keys a second.
@@ -43,6 +46,7 @@ struct RotationWork: Service {
     case .waiting(let obstacle): logger.warning("a rotation waits", metadata: ["for": "\(obstacle)"])
     case .busy: break
     }
+    return true
   }
 }
 
