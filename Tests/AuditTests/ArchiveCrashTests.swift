@@ -4,7 +4,7 @@ import Testing
 
 @testable import Audit
 
-@Suite("A writer that dies at any of its steps")
+@Suite("A writer that dies at any of its steps", .longWork)
 struct ArchiveCrashTests {
   static let midnight = SealingTests.midnight
   static let day = SealingTests.day

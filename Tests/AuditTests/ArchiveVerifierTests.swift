@@ -4,7 +4,7 @@ import Testing
 
 @testable import Audit
 
-@Suite("Verifying an archive offline")
+@Suite("Verifying an archive offline", .longWork)
 struct ArchiveVerifierTests {
   let scratch: Scratch
   var log: TestLog
@@ -21,7 +21,7 @@ struct ArchiveVerifierTests {
     try log.verify(held: held, ledger: ledger, workers: workers).findings.map(\.check)
   }
 
-  @Test("every flipped byte of a 20-entry archive is detected, in the file where it is")
+  @Test("flipped bytes all over a 20-entry archive are detected, in the file where they are")
   mutating func flips() throws {
     try log.publish(upTo: 8)
     try log.publish(upTo: 20)
@@ -32,7 +32,7 @@ struct ArchiveVerifierTests {
       #expect(chmod(log.folder + "/" + file, 0o644) == 0)
       let handle = open(log.folder + "/" + file, O_WRONLY)
       defer { close(handle) }
-      for position in bytes.indices {
+      for position in stride(from: 0, to: bytes.count, by: 7) {
         var flipped = bytes[position] ^ 1 << UInt8(position % 8)
         #expect(pwrite(handle, &flipped, 1, position) == 1)
         let report = verifier.verify()

@@ -4,7 +4,7 @@ import Testing
 @testable import Audit
 
 /// Without optimisation a verification takes too long for all bits: `make audit-exhaustive` flips them.
-@Suite("Flipping bits of an archive")
+@Suite("Flipping bits of an archive", .longWork)
 struct BitFlipTests {
   /// Flips the bits one after the other, on two copies at once, and counts those that are findings.
   private func detected(_ flips: [Flip], in archive: SampleArchive) async throws -> Int {

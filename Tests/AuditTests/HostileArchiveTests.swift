@@ -5,7 +5,7 @@ import Testing
 @testable import Audit
 
 /// Whoever made the folder wants the verifier to crash, to hang, to eat memory, or to read something else.
-@Suite("Verifying a folder that was made to do harm")
+@Suite("Verifying a folder that was made to do harm", .longWork)
 struct HostileArchiveTests {
   let scratch: Scratch
   var log: TestLog

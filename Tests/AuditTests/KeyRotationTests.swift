@@ -4,7 +4,7 @@ import Testing
 
 @testable import Audit
 
-@Suite("Replacing the signing key")
+@Suite("Replacing the signing key", .longWork)
 struct KeyRotationTests {
   let scratch: Scratch
   var log: TestLog

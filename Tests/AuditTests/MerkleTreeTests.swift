@@ -3,7 +3,7 @@ import Testing
 
 @testable import Audit
 
-@Suite("The Merkle tree of RFC 6962")
+@Suite("The Merkle tree of RFC 6962", .longWork)
 struct MerkleTreeTests {
   static let published: [[UInt8]] = [
     [], [0x00], [0x10], [0x20, 0x21], [0x30, 0x31], [0x40, 0x41, 0x42, 0x43], Array(0x50...0x57), Array(0x60...0x6f),

@@ -44,7 +44,7 @@ enum NamedAttack: String, CaseIterable, CustomTestStringConvertible {
   var testDescription: String { rawValue }
 }
 
-@Suite("Attacks by name", .enabled(if: PythonVerifier.isAvailable, "python3 or openssl is missing"))
+@Suite("Attacks by name", .longWork, .enabled(if: PythonVerifier.isAvailable, "python3 or openssl is missing"))
 struct NamedAttackTests {
   let scratch: Scratch
   var log: TestLog

@@ -4,7 +4,9 @@ import Testing
 
 @testable import Audit
 
-@Suite("Two verifiers that share no code", .enabled(if: PythonVerifier.isAvailable, "python3 or openssl is missing"))
+@Suite(
+  "Two verifiers that share no code", .longWork,
+  .enabled(if: PythonVerifier.isAvailable, "python3 or openssl is missing"))
 struct PythonVerifierTests {
   let scratch: Scratch
   var log: TestLog

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Audit
 
-@Suite("Deleting entries whose time is over")
+@Suite("Deleting entries whose time is over", .longWork)
 struct RetentionTests {
   static let midnight = SealingTests.midnight
   static let day = SealingTests.day

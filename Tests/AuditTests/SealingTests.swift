@@ -4,7 +4,7 @@ import Testing
 
 @testable import Audit
 
-@Suite("Sealing segments")
+@Suite("Sealing segments", .longWork)
 struct SealingTests {
   static let day: Int64 = 86_400_000_000
   /// Midnight after the day of the first test entries.

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Audit
 
-@Suite("Verifying that a log was not silent for too long")
+@Suite("Verifying that a log was not silent for too long", .longWork)
 struct VerifierGapTests {
   static let second: Int64 = 1_000_000
   let scratch: Scratch

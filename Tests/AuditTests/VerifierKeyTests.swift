@@ -5,7 +5,7 @@ import Testing
 @testable import Audit
 
 /// A log whose key was replaced twice: `a` signs up to size 12, `b` up to 24, `c` from there on.
-@Suite("Verifying a log whose signing key was replaced")
+@Suite("Verifying a log whose signing key was replaced", .longWork)
 struct VerifierKeyTests {
   let scratch: Scratch
   var log: TestLog

@@ -5,7 +5,7 @@ import Testing
 @testable import Audit
 
 /// A log with three segments: 0 to 300, 300 to 520, 520 to 900; then 900 to 950 unsealed.
-@Suite("Verifying sealed segments")
+@Suite("Verifying sealed segments", .longWork)
 struct VerifierManifestTests {
   let scratch: Scratch
   var log: TestLog

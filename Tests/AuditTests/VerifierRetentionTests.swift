@@ -5,7 +5,7 @@ import Testing
 @testable import Audit
 
 /// A log of 601 entries whose first 512 are over their time.
-@Suite("Verifying a log whose oldest entries were deleted")
+@Suite("Verifying a log whose oldest entries were deleted", .longWork)
 struct VerifierRetentionTests {
   let scratch: Scratch
   var log: TestLog

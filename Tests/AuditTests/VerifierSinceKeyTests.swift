@@ -6,7 +6,7 @@ import Testing
 
 /// A log of 1,200 entries whose key was replaced by entry 720; the auditor knows it up to 1,000, and so reads from
 /// entry 768 on.
-@Suite("Going on with a log whose signing key was replaced before")
+@Suite("Going on with a log whose signing key was replaced before", .longWork)
 struct VerifierSinceKeyTests {
   let scratch: Scratch
   var log: TestLog

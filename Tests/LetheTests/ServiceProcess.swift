@@ -160,7 +160,7 @@ func withHome<Result>(_ body: (String) async throws -> Result) async throws -> R
 
 /// Asks again until there is an answer; fails after half a minute.
 func eventually<Value>(_ what: String, _ ask: () async throws -> Value?) async throws -> Value {
-  for _ in 0..<300 {
+  for _ in 0..<900 {
     if let value = try await ask() { return value }
     try await Task.sleep(for: .milliseconds(100))
   }

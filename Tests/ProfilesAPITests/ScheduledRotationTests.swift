@@ -18,7 +18,7 @@ struct ScheduledRotationTests {
       let running = try await RunningServer.start(server)
       do {
         var retired: [Int32] = []
-        for _ in 0..<400 where retired.isEmpty {
+        for _ in 0..<1_800 where retired.isEmpty {
           try await Task.sleep(for: .milliseconds(50))
           retired = try await server.custody.retiredEpochs().map(\.epoch)
         }
@@ -43,7 +43,7 @@ struct ScheduledRotationTests {
       let running = try await RunningServer.start(server)
       do {
         var waiting: String?
-        for _ in 0..<400 where waiting == nil {
+        for _ in 0..<1_800 where waiting == nil {
           try await Task.sleep(for: .milliseconds(50))
           waiting = try await server.custody.rotation()?.waitingFor
         }

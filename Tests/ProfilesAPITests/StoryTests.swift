@@ -100,7 +100,7 @@ struct StoryTests {
 
 /// Asks again until there is an answer; fails after twenty seconds.
 func eventually<Value>(_ ask: () async throws -> Value?) async throws -> Value {
-  for _ in 0..<200 {
+  for _ in 0..<900 {
     if let value = try await ask() { return value }
     try await Task.sleep(for: .milliseconds(100))
   }
