@@ -206,10 +206,12 @@ struct WitnessRouteTests {
       var installation = installation
       installation.settings.witnesses = WitnessPolicy(
         keys: [try WitnessKey(name: witness.name, key: witness.key.publicKey)])
-      // Publishes once, when it begins.
+      // Nothing is published beside what is published here.
       installation.settings.checkpointSeconds = 3_600
       let tenant = TenantID(UUID())
-      let running = try await RunningServer.start(try await installation.server(tenant: tenant))
+      let server = try await installation.server(tenant: tenant)
+      _ = try await server.checkpointer.publish(tenant)
+      let running = try await RunningServer.start(server)
       do {
         let scene = Scene(
           running: running, installation: installation, tenant: tenant,
